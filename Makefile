@@ -1,0 +1,45 @@
+# Every target does its own set-up: a fresh machine needs Python 3.11+ and make, nothing else.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d; set PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing locked dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the virtual environment with locked dependencies
+
+demo: $(READY) ## simulated provider and dispatcher with the sidecar between; ARGS="--duration 30"
+	@$(BIN)/sidecar demo $(ARGS)
+
+run: $(READY) ## the sidecar for your own gateway: PROVIDER_URL=... [DISPATCHER_URL=...]
+	@SIDECAR_PROVIDER_URL="$(PROVIDER_URL)" $(if $(DISPATCHER_URL),SIDECAR_DISPATCHER_URL="$(DISPATCHER_URL)") $(BIN)/sidecar run $(ARGS)
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: $(READY) ## ruff, its formatter, and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY) ## let the formatter decide the layout
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## renew requirements/*.txt from pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+
+.PHONY: help setup demo run test lint format lock

@@ -1,0 +1,64 @@
+"""What remains of personal ids: a keyed digest, nothing, or (on request) the id itself.
+
+Applied once, by `to_signal`, before anything is journaled. The same number gives the same digest on all
+providers and on all sidecars that share the key. Bounded caches keep the cost of a receipt storm low.
+"""
+
+import hashlib
+import hmac
+from enum import StrEnum
+from typing import Final
+
+JID_DIGEST_HEX: Final = 16
+MESSAGE_DIGEST_HEX: Final = 32
+CACHE_MAX: Final = 4096
+
+_WAMID: Final = "wamid."
+
+
+class RemoteJidMode(StrEnum):
+    """What `SIDECAR_REMOTE_JID` may say."""
+
+    HASH = "hash"
+    DROP = "drop"
+    PLAIN = "plain"
+
+
+class Redactor:
+    """Blanks chat ids and message ids that carry a phone number.
+
+    Args:
+        mode: what happens to a chat id.
+        key: secret of the keyed digest, at least 16 bytes.
+
+    Raises:
+        ValueError: the key is too short to protect eleven-digit numbers.
+    """
+
+    def __init__(self, mode: RemoteJidMode, key: bytes) -> None:
+        if len(key) < 16:
+            raise ValueError("the pseudonym key must have at least 16 bytes")
+        self._mode = mode
+        self._key = key
+        self._jids: dict[str, str] = {}
+
+    def remote_jid(self, jid: str) -> str | None:
+        """Give what may be kept of a chat id: HMAC-SHA-256, first 16 hex digits, by default."""
+        if self._mode is RemoteJidMode.HASH:
+            digest = self._jids.get(jid)
+            if digest is None:
+                digest = self._digest(jid)[:JID_DIGEST_HEX]
+                if len(self._jids) >= CACHE_MAX:
+                    self._jids.clear()
+                self._jids[jid] = digest
+            return digest
+        return jid if self._mode is RemoteJidMode.PLAIN else None
+
+    def message_id(self, message_id: str) -> str:
+        """Give what may be kept of a message id; a `wamid.` carries the phone number in base64."""
+        if self._mode is RemoteJidMode.PLAIN or not message_id.startswith(_WAMID):
+            return message_id
+        return "wamid:" + self._digest(message_id)[:MESSAGE_DIGEST_HEX]
+
+    def _digest(self, text: str) -> str:
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()

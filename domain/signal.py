@@ -1,0 +1,158 @@
+"""The ReputationSignal: one normalized, redacted fact about an instance; no score, no opinion.
+
+`to_signal` is the only way from an event to a signal: it maps the type (rules.md section 3), refuses what
+must not be stored, keeps the allow-listed context and lets the redactor blank what is personal. A signal that
+exists is therefore safe to journal, log and store.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from domain.errors import SignalRejected
+from domain.event import Context, Event
+from domain.redaction import Redactor
+from domain.words import EventType, Millis, Severity, SignalType, Source
+
+_SAME: Final = {EventType(t.value): t for t in SignalType if t.value in EventType.__members__}
+
+SIGNAL_OF: Final[dict[EventType, SignalType]] = {
+    **_SAME,
+    EventType.CONNECTION_QRCODE: SignalType.QRCODE_REGENERATED,
+    EventType.MESSAGE_RECEIVED: SignalType.MESSAGE_REPLIED,
+    EventType.GROUP_MESSAGE_RECEIVED: SignalType.MESSAGE_REPLIED,
+}
+"""rules.md section 3; an event type that is missing here gives no signal."""
+
+SEVERITY_OF: Final[dict[SignalType, Severity]] = {
+    **dict.fromkeys(SignalType, Severity.LOW),
+    SignalType.MESSAGE_FAILED: Severity.HIGH,
+    SignalType.RATE_LIMIT_HIT: Severity.HIGH,
+    SignalType.CONNECTION_ERROR: Severity.HIGH,
+    SignalType.CONNECTION_DISCONNECTED: Severity.HIGH,
+    SignalType.QRCODE_REGENERATED: Severity.MEDIUM,
+}
+"""Fixed per type (design section 3, "severity"); rules.md Q36 for the QR code."""
+
+CONTEXT_KEYS: Final = frozenset(
+    {
+        "action", "endpoint", "httpStatus", "code", "codeMeaning", "event", "status", "messageType",
+        "presence", "reasonCode", "timeSource",
+    }
+)  # fmt: skip
+"""The allow-list of design section 1, law 3. Anything else is left out."""
+
+INSTANCE_ID_MAX: Final = 128
+MESSAGE_ID_MAX: Final = 256
+CONTEXT_VALUE_MAX: Final = 128
+TIME_MAX: Final[Millis] = 253_402_300_799_999
+"""End of the year 9999, the last time both stores can hold."""
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CODE: Final = re.compile(r"[0-9]{1,9}|[A-Z][A-Z0-9_]{1,39}")
+
+
+class Signal(NamedTuple):
+    """One redacted fact, as the journal carries it. Make it with `to_signal`.
+
+    Attributes:
+        basis: identifies the fact within instance, source and type (see `domain.identity`).
+        alias: another name of the instance to be remembered, see `Event.alias`.
+        polled: see `Event.polled`.
+        The rest is as in `Event`, redacted.
+    """
+
+    type: SignalType
+    source: Source
+    instance_id: str
+    occurred_at: Millis
+    message_id: str | None = None
+    remote_jid: str | None = None
+    is_group: bool = False
+    latency_ms: int | None = None
+    context: Context = {}  # noqa: RUF012 - a named tuple's default; never mutated
+    basis: str = ""
+    alias: str | None = None
+    polled: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """How serious the fact is; the type alone decides."""
+        return SEVERITY_OF[self.type]
+
+
+def to_signal(
+    event: Event, *, redactor: Redactor, exchange_id: str, observed_at: Millis, known_codes: frozenset[str]
+) -> Signal | None:
+    """Turn an event into a redacted signal.
+
+    Args:
+        event: what a reader stated.
+        redactor: decides what remains of personal ids.
+        exchange_id: identifies the fact when nothing else does.
+        observed_at: wall clock of the observation; used where the event has no usable time.
+        known_codes: codes of the operator's code table that may pass besides the two safe forms.
+
+    Returns:
+        None when this event type has no signal (rules.md section 3).
+
+    Raises:
+        SignalRejected: the fact has no usable instance id or message id.
+    """
+    signal_type = SIGNAL_OF.get(event.type)
+    if signal_type is None:
+        return None
+    message_id = event.message_id or None
+    check_instance_id(event.instance_id)
+    if message_id is not None and (len(message_id) > MESSAGE_ID_MAX or _UNPRINTABLE.search(message_id)):
+        raise SignalRejected("message_id_invalid")
+    context = _allowed(event.context, known_codes)
+    occurred_at = event.occurred_at
+    if occurred_at is None or not 0 < occurred_at <= TIME_MAX:
+        occurred_at = observed_at
+        if event.source is not Source.DISPATCH:
+            context["timeSource"] = "observed"
+    if message_id is not None:
+        message_id = redactor.message_id(message_id)
+    return Signal(
+        signal_type,
+        event.source,
+        event.instance_id,
+        occurred_at,
+        message_id,
+        redactor.remote_jid(event.remote_jid) if event.remote_jid else None,
+        event.is_group,
+        event.latency_ms,
+        context,
+        message_id or event.basis or exchange_id,
+        event.alias,
+        event.polled,
+    )
+
+
+def check_instance_id(instance_id: str) -> None:
+    """Refuse an instance id that cannot name an instance.
+
+    Raises:
+        SignalRejected: empty, longer than 128 characters, or holding control characters.
+    """
+    if not instance_id:
+        raise SignalRejected("instance_id_empty")
+    if len(instance_id) > INSTANCE_ID_MAX:
+        raise SignalRejected("instance_id_too_long")
+    if _UNPRINTABLE.search(instance_id):
+        raise SignalRejected("instance_id_invalid")
+
+
+def _allowed(context: Context, known_codes: frozenset[str]) -> Context:
+    kept: Context = {}
+    for key, value in context.items():
+        if key not in CONTEXT_KEYS:
+            continue
+        if key in ("code", "reasonCode"):
+            code = str(value)
+            kept[key] = code if code in known_codes or _CODE.fullmatch(code) else "other"
+        elif isinstance(value, str) and len(value) > CONTEXT_VALUE_MAX:
+            kept[key] = "other"
+        else:
+            kept[key] = value
+    return kept
