@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from domain.recorded import Gap, InstanceHead, Progress, RecordedSignal
+from domain.recorded import Gap, InstanceHead, InstanceSummary, Progress, RecordedSignal
 from domain.timeline import TimelinePage, TimelineQuery
 from domain.words import Millis
 
@@ -62,6 +62,14 @@ class SignalStore(Protocol):
 
     def gaps(self, since: Millis, until: Millis, instance_id: str | None = None) -> list[Gap]:
         """Give the gaps that overlap [since, until]: those without an instance, and the named instance's."""
+        ...
+
+    def instances(self, after: str | None, limit: int) -> list[InstanceSummary]:
+        """Give instances in ascending order of their id, those behind `after`, at most `limit`."""
+        ...
+
+    def drop_before(self, horizon: Millis, limit: int) -> int:
+        """Delete at most `limit` signals dated before `horizon` (retention); give how many went."""
         ...
 
 

@@ -4,7 +4,18 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from domain.event import Context
-from domain.words import Connection, Millis, Severity, SignalType, Source
+from domain.words import (
+    Connection,
+    CooldownReason,
+    Lifecycle,
+    Millis,
+    RiskLevel,
+    Severity,
+    SignalType,
+    Source,
+    TemperatureLevel,
+    Trend,
+)
 
 
 class RecordedSignal(NamedTuple):
@@ -118,3 +129,22 @@ class InstanceHead(NamedTuple):
     last_signal_at: Millis = 0
     connection: Connection = Connection.UNKNOWN
     connection_at: Millis = 0
+
+
+class InstanceSummary(NamedTuple):
+    """One line of the instance list: the latest known state, as stored by recording and evaluation.
+
+    Before the first evaluation the reputation is that of a new instance: 50, COLD, STABLE.
+    """
+
+    instance_id: str
+    provider: str
+    score: int
+    temperature_level: TemperatureLevel
+    trend: Trend
+    risk_level: RiskLevel
+    lifecycle: Lifecycle
+    connection: Connection
+    cooldown_reason: CooldownReason | None
+    last_signal_at: Millis | None
+    last_evaluated_at: Millis | None

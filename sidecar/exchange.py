@@ -158,7 +158,7 @@ class Verification(Protocol):
 
 
 class Observer(Protocol):
-    """What the wire tells about traffic. The wire guards every call: a crash here costs facts, not traffic."""
+    """What the wire tells about traffic. The wire guards every call: a crash costs facts, not traffic."""
 
     def copy_of(self, headers: Headers) -> BodyCopy:
         """Start a copy of a body that has these fields (content type and coding matter)."""
