@@ -1,0 +1,69 @@
+"""Entry point of the children: `python -m sidecar.child worker|recorder FD`. The supervisor starts it.
+
+Imports stay inside: a worker never loads what only the recorder needs.
+"""
+
+import faulthandler
+import signal
+import socket
+import sys
+
+import msgspec
+import uvloop
+
+from sidecar.control import ChildStart, Line, open_line
+from sidecar.settings import Settings
+
+
+async def _main(role: str, descriptor: int) -> int:
+    line = await open_line(socket.socket(fileno=descriptor))
+    first = await line.receive()
+    if first is None or first.kind != "init":
+        return 1
+    start = msgspec.convert(first.detail, ChildStart)
+    settings = msgspec.convert(start.settings, Settings)
+    sockets = {name: socket.socket(fileno=number) for name, number in start.sockets.items()}
+    if role == "worker":
+        return await _worker(settings, sockets, start.index, line)
+    return await _recorder(settings, sockets["admin"], line)
+
+
+async def _worker(settings: Settings, sockets: dict[str, socket.socket], index: int, line: Line) -> int:
+    from sidecar.bootstrap import build_worker  # noqa: PLC0415 - see the module's docstring
+
+    worker = build_worker(settings, sockets, index)
+    await worker.start()
+    line.send("ready")
+    while (message := await line.receive()) is not None and message.kind != "stop":
+        pass
+    await worker.stop(settings.drain_seconds)
+    return 0
+
+
+async def _recorder(settings: Settings, admin: socket.socket, line: Line) -> int:
+    from sidecar.bootstrap import build_recorder  # noqa: PLC0415 - see the module's docstring
+
+    recorder = build_recorder(settings, admin)
+    await recorder.start()
+    line.send("ready")
+    while (message := await line.receive()) is not None and message.kind != "stop":
+        if message.kind == "go":
+            recorder.go()
+        elif message.kind == "draining":
+            recorder.draining()
+    await recorder.stop()
+    return 0
+
+
+def main() -> None:
+    """Run one child to its end."""
+    faulthandler.enable()
+    # The supervisor decides when children stop; a terminal's Ctrl-C reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    role, descriptor = sys.argv[1], int(sys.argv[2])
+    sys.exit(uvloop.run(_main(role, descriptor)))
+
+
+if __name__ == "__main__":
+    main()
