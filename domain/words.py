@@ -152,3 +152,12 @@ class RiskLevel(StrEnum):
     LOW = "LOW"
     MEDIUM = "MEDIUM"
     HIGH = "HIGH"
+
+
+class ActionKind(StrEnum):
+    """What an operator can do to an instance's reputation: a dated input of the fold."""
+
+    ENTER_COOLDOWN = "ENTER_COOLDOWN"
+    LEAVE_COOLDOWN = "LEAVE_COOLDOWN"
+    REINITIALISE = "REINITIALISE"
+    BAN = "BAN"
