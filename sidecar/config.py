@@ -4,18 +4,17 @@ The only reader of the environment. A fault names the setting, its value (never 
 and what to do.
 """
 
-import ipaddress
 import os
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from sidecar import providers
+from sidecar.addresses import parse_address, parse_base_url
 from sidecar.settings import ENV_PREFIX, Option, RouteSettings, Settings, options
 
 SECRET_FILE_MAX_BYTES: Final = 64 << 10
@@ -50,26 +49,6 @@ class Loaded(NamedTuple):
 
     settings: Settings
     sources: dict[str, str]
-
-
-class Address(NamedTuple):
-    """A listening address."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def environment() -> Mapping[str, str]:
@@ -189,40 +168,6 @@ def _convert(option: Option, value: Any, values: dict[str, Any], faults: list[Fa
         expected = f"must be {option.bounds}" if option.bounds else str(error).lower()
         remedy = "" if option.default is None else f"; unset it for the default of {option.default}"
         faults.append(Fault(option.env, shown if option.name != "routes" else "", expected + remedy))
-
-
-def parse_address(text: str) -> Address:
-    """Read `host:port`, `[v6]:port`.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-        ipaddress.IPv6Address(host)
-    elif ":" in host:
-        raise ValueError("an IPv6 address needs brackets")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError("must be host:port")
-    return Address(host, int(port))
-
-
-def parse_base_url(text: str) -> SplitResult:
-    """Read a base URL.
-
-    Raises:
-        ValueError: not an http or https URL of host, optional port and optional path.
-    """
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise ValueError("must be an http:// or https:// URL with a host")
-    if url.query or url.fragment or url.username or url.password:
-        raise ValueError("must have no query, fragment or credentials")
-    if not text.isascii() or any(c <= " " or c == "\x7f" for c in text):
-        raise ValueError("must be printable ASCII without spaces; percent-encode the rest")
-    _ = url.port  # raises on a bad one
-    return url
 
 
 def _judge(settings: Settings) -> list[Fault]:

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +34,8 @@ class DataDir:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
-            probe = self.path / ".probe"
-            probe.touch(mode=0o600)
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.path):
+                pass  # whether files can be made is only known by making one
         except OSError as error:
             raise DataDirError(
                 f"SIDECAR_DATA_DIR {self.path} cannot be written ({error.strerror}); "

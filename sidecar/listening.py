@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from sidecar.config import Address
+from sidecar.addresses import Address
 from sidecar.tasks import spawn
 
 BACKLOG: Final = 1024

@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_listen: Annotated[str, _about("address of metrics, API and page")] = "127.0.0.1:9464"
     admin_token: Annotated[
         str | None,
-        _about("bearer token of the admin listener; required off loopback", secret=True, min_length=8),
+        _about("bearer token of the admin listener; required off loopback", secret=True),
     ] = None
     metrics_public: Annotated[bool, _about("whether /metrics is served without the token")] = True
     data_dir: Annotated[str, _about("journal, key and SQLite file; created with mode 0700")] = (
@@ -95,8 +95,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["hash", "drop", "plain"], _about("what is kept of a chat id: keyed digest, nothing, itself")
     ] = "hash"
     pseudonym_key: Annotated[
-        str | None,
-        _about("key of the digest; unset: generated once in the data directory", secret=True, min_length=8),
+        Annotated[str, Meta(min_length=8)] | None,
+        _about("key of the digest; unset: generated once in the data directory", secret=True),
     ] = None
     max_instance_series: Annotated[
         int, _about("instance label values kept; the rest share __other__", ge=1, le=100_000)
@@ -224,6 +224,7 @@ def _bounds(kind: Any, meta: Meta) -> str:
         return ", ".join(f"`{choice}`" for choice in choices)
     if meta.ge is not None and meta.le is not None:
         return f"{meta.ge} to {meta.le}"
-    if meta.min_length is not None:
-        return f"at least {meta.min_length} characters"
+    for choice in choices:
+        for inner in getattr(choice, "__metadata__", ()):
+            return f"at least {inner.min_length} characters"
     return ""

@@ -12,8 +12,8 @@ import socket
 import sys
 from typing import Any, Final
 
+from sidecar.addresses import Address, parse_address
 from sidecar.children import Child
-from sidecar.config import Address, parse_address
 from sidecar.data_dir import DataDir
 from sidecar.listening import Handover, Heir, ListenError, bind, shown, take_over
 from sidecar.settings import Settings

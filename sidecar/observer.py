@@ -1,0 +1,170 @@
+"""From a finished exchange to journaled facts: the worker's side of the main flow.
+
+    Exchange -> reader -> events -> IngestReputationSignal -> redacted signals -> journal -> release
+
+Runs once an exchange in the wire worker: one bounded parse of two bodies and one append. It never raises
+towards the wire; a crash in here costs facts, which are counted, and never traffic.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from domain.exchange import ExchangeFacts, Outcome, Unobserved
+from domain.ingest_signal import IngestReputationSignal
+from domain.words import Direction
+from sidecar.exchange import (
+    NO_BODY,
+    BodyCopy,
+    BodyState,
+    Exchange,
+    Headers,
+    Release,
+    Signature,
+    Verification,
+)
+from sidecar.providers.contract import Reader, Reading, UnreadableExchange
+from sidecar.trace import trace_context
+
+METHODS: Final = {
+    method.encode(): method
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
+}
+"""Methods that may become a label (RFC 9110 section 9, RFC 5789); others are `_OTHER`."""
+
+CRASHES_LOGGED_MAX: Final = 100
+"""Tracebacks written a worker life; further crashes are only counted."""
+
+_NOT_WHOLE: Final = {BodyState.CUT: "cut", BodyState.UNDECODABLE: "undecodable"}
+_NO_READING: Final = Reading([])
+_log: Final = logging.getLogger(__name__)
+
+
+class Journal(Protocol):
+    """Where facts go. Calls `release` exactly once, this or the next turn of the loop."""
+
+    def append(self, facts: ExchangeFacts, release: Release) -> None:
+        """Journal the facts of one exchange, then release its answer."""
+        ...
+
+    def crashed(self, facts: int) -> None:
+        """Account facts that an observer's crash lost."""
+        ...
+
+
+class RouteReading(NamedTuple):
+    """How one route's exchanges are read and verified."""
+
+    reader: Reader
+    secret: bytes | None = None
+
+
+class TrafficObserver:
+    """Implements `sidecar.exchange.Observer` for all routes of one worker.
+
+    Args:
+        routes: by route name.
+        ingest: makes redacted signals of events.
+        journal: where facts go.
+        new_id: gives each exchange an id unique over workers and restarts.
+        copy: starts a bounded copy of a body.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, RouteReading],
+        ingest: IngestReputationSignal,
+        journal: Journal,
+        new_id: Callable[[], str],
+        copy: Callable[[Headers], BodyCopy],
+    ) -> None:
+        self._routes = routes
+        self._ingest = ingest
+        self._journal = journal
+        self._new_id = new_id
+        self._crashes = 0
+        self.copy_of = copy
+
+    def verification(self, exchange: Exchange) -> Verification | None:
+        """Start verifying a callback where the operator configured a secret."""
+        route = self._routes[exchange.route]
+        if route.secret is None or exchange.direction is not Direction.WEBHOOK:
+            return None
+        return route.reader.verification(exchange, route.secret)
+
+    def ended(self, exchange: Exchange, release: Release) -> None:
+        """Read, redact, journal; then the last byte may go."""
+        try:
+            facts = self._facts(exchange)
+        except Exception:  # noqa: BLE001 - the one place: a crash costs facts, counted, never traffic
+            self._crash()
+            release()
+            return
+        self._journal.append(facts, release)
+
+    def _crash(self) -> None:
+        self._crashes += 1
+        self._journal.crashed(1)  # at least one: how many facts the exchange held will never be known
+        if self._crashes <= CRASHES_LOGGED_MAX:
+            _log.exception("observer.crashed")
+
+    def _facts(self, exchange: Exchange) -> ExchangeFacts:
+        reader = self._routes[exchange.route].reader
+        exchange_id = self._new_id()
+        reading, fault = _read(reader, exchange)
+        forged = exchange.signature is Signature.INVALID or exchange.signature is Signature.MISSING
+        events = [] if forged else reading.events
+        signals, rejected = self._ingest(events, exchange_id, exchange.ended_at) if events else ((), ())
+        return ExchangeFacts(
+            exchange_id,
+            exchange.ended_at,
+            exchange.direction,
+            reader.name,
+            METHODS.get(exchange.method, "_OTHER"),
+            reading.template,
+            exchange.answered,
+            exchange.error.value if exchange.error else None,
+            _microseconds(exchange.first_byte_ns, exchange.ended_ns) or 0,
+            _microseconds(exchange.sent_ns, exchange.received_ns),
+            _outcome(bool(signals), fault),
+            fault,
+            reading.unknown,
+            _unobserved(exchange),
+            rejected,
+            exchange.signature.value if exchange.signature else None,
+            trace_context(exchange.request_header(b"traceparent")),
+            signals,
+        )
+
+
+def _read(reader: Reader, exchange: Exchange) -> tuple[Reading, str | None]:
+    try:
+        reading = reader.read(exchange)
+    except UnreadableExchange as unreadable:
+        return _NO_READING._replace(template=unreadable.template), unreadable.reason.value
+    return reading, reading.fault.value if reading.fault else None
+
+
+def _outcome(has_signals: bool, fault: str | None) -> Outcome:
+    if fault is not None:
+        return Outcome.UNREADABLE
+    return Outcome.READ if has_signals else Outcome.NO_SIGNAL
+
+
+def _microseconds(start_ns: int, end_ns: int) -> int | None:
+    """Whole microseconds between two monotonic readings; None when one was not reached."""
+    if not start_ns or not end_ns:
+        return None
+    return max(0, end_ns - start_ns) // 1000
+
+
+def _unobserved(exchange: Exchange) -> tuple[Unobserved, ...]:
+    request, response = exchange.request_body, exchange.response_body
+    if request is NO_BODY and response is NO_BODY:
+        return ()
+    if request.state not in _NOT_WHOLE and response.state not in _NOT_WHOLE:
+        return ()
+    bodies = (("request", request), ("response", response))
+    return tuple(
+        Unobserved(name, _NOT_WHOLE[body.state]) for name, body in bodies if body.state in _NOT_WHOLE
+    )

@@ -1,0 +1,72 @@
+"""What remains of personal ids."""
+
+import hashlib
+import hmac
+
+import pytest
+
+from domain.redaction import CACHE_MAX, Redactor, RemoteJidMode
+
+KEY = b"0123456789abcdef"
+JID = "5511900000001@s.whatsapp.net"
+WAMID = "wamid.HBgNNTUxMTkwMDAwMDAwMRUCABEYEjA="
+
+
+def test_a_chat_id_becomes_a_keyed_digest_of_sixteen_hex_digits() -> None:
+    """Without the key nobody can try all phone numbers."""
+    kept = Redactor(RemoteJidMode.HASH, KEY).remote_jid(JID)
+
+    assert kept == hmac.new(KEY, JID.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def test_the_same_chat_keeps_its_digest_under_the_same_key_only() -> None:
+    """Sidecars that share the key can be compared, others cannot."""
+    same = {Redactor(RemoteJidMode.HASH, KEY).remote_jid(JID) for _ in range(2)}
+
+    assert len(same) == 1
+    assert Redactor(RemoteJidMode.HASH, KEY[::-1]).remote_jid(JID) not in same
+
+
+def test_drop_keeps_nothing_and_plain_keeps_all() -> None:
+    """The two other modes do what they say."""
+    assert Redactor(RemoteJidMode.DROP, KEY).remote_jid(JID) is None
+    assert Redactor(RemoteJidMode.PLAIN, KEY).remote_jid(JID) == JID
+
+
+@pytest.mark.parametrize("mode", [RemoteJidMode.HASH, RemoteJidMode.DROP])
+def test_a_wamid_is_kept_as_its_digest(mode: RemoteJidMode) -> None:
+    """A wamid carries the phone number in base64; 32 hex digits of a digest do not."""
+    kept = Redactor(mode, KEY).message_id(WAMID)
+
+    assert kept == "wamid:" + hmac.new(KEY, WAMID.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def test_other_message_ids_and_plain_mode_keep_the_id() -> None:
+    """Ids without a phone number stay searchable."""
+    assert Redactor(RemoteJidMode.HASH, KEY).message_id("3EB0A1") == "3EB0A1"
+    assert Redactor(RemoteJidMode.PLAIN, KEY).message_id(WAMID) == WAMID
+
+
+def test_a_short_key_is_refused() -> None:
+    """Eleven digits are tried in seconds against a guessable key."""
+    with pytest.raises(ValueError, match="at least 16 bytes"):
+        Redactor(RemoteJidMode.HASH, KEY[:15])
+
+
+def test_the_cache_is_bounded_and_never_changes_an_answer() -> None:
+    """A flood of chats costs bounded memory and correct digests."""
+    redactor = Redactor(RemoteJidMode.HASH, KEY)
+    first = redactor.remote_jid(JID)
+    for number in range(CACHE_MAX + 10):
+        redactor.remote_jid(str(number))
+
+    assert len(redactor._jids) <= CACHE_MAX
+    assert redactor.remote_jid(JID) == first
+
+
+def test_ids_that_are_no_valid_text_do_not_break_it() -> None:
+    """Lone surrogates of hostile JSON give a digest too."""
+    kept = Redactor(RemoteJidMode.HASH, KEY).remote_jid("\ud800")
+
+    assert kept is not None
+    assert len(kept) == 16
