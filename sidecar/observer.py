@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 from domain.exchange import ExchangeFacts, Outcome, Unobserved
 from domain.ingest_signal import IngestReputationSignal
-from domain.words import Direction
+from domain.words import Direction, Source
 from sidecar.exchange import (
     NO_BODY,
     BodyCopy,
@@ -23,6 +23,7 @@ from sidecar.exchange import (
     Signature,
     Verification,
 )
+from sidecar.journal.layout import LossReason
 from sidecar.providers.contract import Reader, Reading, UnreadableExchange
 from sidecar.trace import trace_context
 
@@ -47,8 +48,8 @@ class Journal(Protocol):
         """Journal the facts of one exchange, then release its answer."""
         ...
 
-    def crashed(self, facts: int) -> None:
-        """Account facts that an observer's crash lost."""
+    def lose(self, reason: LossReason, source: Source, count: int = 1) -> None:
+        """Account facts that were observed but never came to `append`."""
         ...
 
 
@@ -97,14 +98,15 @@ class TrafficObserver:
         try:
             facts = self._facts(exchange)
         except Exception:  # noqa: BLE001 - the one place: a crash costs facts, counted, never traffic
-            self._crash()
+            self._crash(exchange.direction)
             release()
             return
         self._journal.append(facts, release)
 
-    def _crash(self) -> None:
+    def _crash(self, direction: Direction) -> None:
         self._crashes += 1
-        self._journal.crashed(1)  # at least one: how many facts the exchange held will never be known
+        source = Source.WEBHOOK if direction is Direction.WEBHOOK else Source.DISPATCH
+        self._journal.lose(LossReason.OBSERVER_CRASH, source)  # how many facts it held will never be known
         if self._crashes <= CRASHES_LOGGED_MAX:
             _log.exception("observer.crashed")
 
