@@ -1,7 +1,7 @@
 """What the simulated dispatcher calls: a pure function of the seed, the instance and the number of the call.
 
-Both spellings are used: with and without `/api`, and the client's own fields (`reaction` for `emoji`, a presence
-in the body) beside the server's.
+Both spellings are used: with and without `/api`, and the client's own fields (`reaction` for `emoji`, a
+presence in the body) beside the server's.
 """
 
 from random import Random
@@ -68,9 +68,7 @@ def qr_code(instance: str) -> Call:
 
 
 def _presence(draw: Random, instance: str, to: str) -> Call:
-    if (
-        draw.random() < 0.5
-    ):  # the client always posts to /available and puts the presence it wants in the body
+    if draw.random() < 0.5:  # as the client does: always /available, the presence it wants in the body
         return Call("POST", f"/api/presence/{instance}/available", {"to": to, "presence": "composing"})
     return Call("POST", f"/api/presence/{instance}/composing", {"to": to})
 

@@ -1,12 +1,13 @@
-"""A dispatcher simulator: drives five instances and takes their callbacks: `python -m sidecar.demo.dispatcher`.
+"""A dispatcher simulator: drives five instances, takes callbacks: `python -m sidecar.demo.dispatcher`.
 
-Each instance does one thing at a time, paced by the rate; one that is not connected is connected again first.
+Each instance does one thing at a time, paced by the rate; one that is not connected is connected first.
 Every so many callbacks the simulator answers 500 once, so that the provider's retry repeats a fact.
 """
 
 import argparse
 import asyncio
 import hashlib
+import json
 from collections import Counter, OrderedDict
 from random import Random
 from typing import Any, Final
@@ -139,14 +140,13 @@ class DispatcherSimulator:
         return False
 
     async def _call(self, base_url: str, instance: str, call: Call) -> tuple[int, Any]:
-        """Make one call; give status and JSON, (0, None) without an answer, None for a body that is no JSON."""
+        """Make one call; give its status and JSON: 0 without an answer, None for a body that is no JSON."""
         if self._session is None:
             return 0, None
         try:
             async with self._session.request(call.method, base_url + call.path, json=call.json) as answer:
-                body = (
-                    await answer.json() if answer.content_type == "application/json" else await answer.read()
-                )
+                raw = await answer.read()
+                body = json.loads(raw) if answer.content_type == "application/json" else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self.errors[instance, type(error).__name__] += 1
             return 0, None

@@ -28,6 +28,7 @@ class Fate(NamedTuple):
         not_sent: share of sends answered 500.
         limited_from: place in a cycle of `LIMIT_CYCLE` sends from which every send is rate limited.
         slow_from: place in a cycle of `SLOW_CYCLE` sends from which answers take `SLOW_SECONDS` longer.
+        connect_fails_every: each so many calls of connect are answered 500; 0 for never.
         drops_every: the connection is lost after each so many sends; 0 for never.
         as_base64: its callbacks are configured as base64 text.
     """
@@ -41,6 +42,7 @@ class Fate(NamedTuple):
     limited_from: int | None = None
     slow_from: int | None = None
     drops_every: int = 0
+    connect_fails_every: int = 0
     as_base64: bool = False
 
 
@@ -55,7 +57,9 @@ FATES: Final[dict[str, Fate]] = {
     "sales-healthy": HEALTHY,
     "support-slow": Fate("answers slowly in spells", slow_from=12),
     "promo-limited": Fate("is rate limited: 429 and 463", replied=0.08, limited_from=9),
-    "store-flapping": Fate("loses its connection again and again", drops_every=6, as_base64=True),
+    "store-flapping": Fate(
+        "loses its connection again and again", drops_every=6, connect_fails_every=3, as_base64=True
+    ),
     "alerts-failing": Fate(
         "is accepted but hardly delivered", delivered=0.15, replied=0.05, failed=0.35, not_sent=0.2
     ),

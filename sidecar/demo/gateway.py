@@ -36,6 +36,7 @@ class Instance:
         self.fate = fate
         self.state = "disconnected"
         self.sends = 0
+        self.connects = 0
         self.qr_codes = 0
 
 
@@ -77,12 +78,20 @@ class Gateway:
             timer.cancel()
         self._timers.clear()
 
-    def connect(self, instance: Instance) -> None:
-        """Begin to connect: a QR code, announced twice as the real gateway does, then the connection."""
+    def connect(self, instance: Instance) -> bool:
+        """Begin to connect: a QR code, the first announced twice as by the real gateway, then the connection.
+
+        False when the gateway fails to.
+        """
+        instance.connects += 1
+        every = instance.fate.connect_fails_every
+        if every and instance.connects % every == 0:
+            return False
         if instance.state in {"connecting", "qrcode"}:
-            return
+            return True
         instance.state = "connecting"
         self._later(QR_AFTER_SECONDS, lambda: self._show_qr(instance))
+        return True
 
     def disconnect(self, instance: Instance, word: str = "disconnected") -> None:
         """Lose the connection; `word` is what the callback says: `disconnected` or `logged_out`."""

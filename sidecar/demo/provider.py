@@ -169,7 +169,8 @@ class ProviderSimulator:
 
     async def _connect(self, instance: Instance, what: str) -> web.Response:
         await self._take(CONNECT_SECONDS)
-        self.gateway.connect(instance)
+        if not self.gateway.connect(instance):
+            return _json(turbozap.error("Failed to connect to WhatsApp"), 500)
         state = "restarting" if what == "restart" else "connecting"
         message = "Connecting to WhatsApp, check QR code endpoint"
         return _json(turbozap.success({"name": instance.name, "status": state, "message": message}))

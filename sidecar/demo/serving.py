@@ -1,4 +1,4 @@
-"""What both simulators share: an address to listen on, a server on it, and stopping on a signal."""
+"""What both simulators share: a server on an address, stopping on a signal, telling that they are ready."""
 
 import asyncio
 import json
@@ -7,17 +7,7 @@ import sys
 
 from aiohttp import web
 
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Split `host:port`; an IPv6 host stands in brackets.
-
-    Raises:
-        ValueError: no port, or none between 0 and 65535.
-    """
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"an address is host:port with a port of 0 to 65535, got {text!r}")
-    return host.strip("[]"), int(port)
+from sidecar.addresses import Address, parse_address
 
 
 class Listener:
@@ -31,11 +21,8 @@ class Listener:
         """Listen; give the real `host:port`."""
         host, port = parse_address(address)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound = self._runner.addresses[0]
-        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-        self.address = f"{shown}:{bound[1]}"
+        await web.TCPSite(self._runner, host, port).start()
+        self.address = str(Address(*self._runner.addresses[0][:2]))
         return self.address
 
     async def close(self) -> None:
