@@ -1,0 +1,14 @@
+"""The admin API: what happened to a number, and why is it in cooldown? It never touches traffic.
+
+    listener -> security -> route -> parameters -> readers (threads, bounded) -> store -> answer
+    recorder -> hub -> event streams
+
+`routes.py` is the table of everything that is served; `openapi.py` prints the same table.
+Only the composition root and tests call `make_app`.
+"""
+
+from sidecar.api.app import make_app, serve
+from sidecar.api.hub import Hub
+from sidecar.api.parts import AdminCounts, AdminParts, Health
+
+__all__ = ["AdminCounts", "AdminParts", "Health", "Hub", "make_app", "serve"]

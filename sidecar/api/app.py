@@ -1,0 +1,57 @@
+"""Builds the admin application from its parts, and serves it on sockets that are already bound."""
+
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+
+from sidecar.api.body import BODY_MAX
+from sidecar.api.errors import error_middleware
+from sidecar.api.parts import PARTS, READERS, AdminParts
+from sidecar.api.probes import SCRAPER, make_scraper
+from sidecar.api.readers import Readers
+from sidecar.api.routes import ROUTES, register
+from sidecar.api.security import GUARD, Guard, add_headers, security_middleware
+from sidecar.api.session import SESSIONS, Sessions
+from sidecar.api.timeline import EXPORTS
+
+SHUTDOWN_SECONDS: Final = 5.0
+KEEPALIVE_SECONDS: Final = 75.0
+BACKLOG: Final = 128
+
+
+def make_app(parts: AdminParts) -> web.Application:
+    """Make the application of the admin listener; it opens nothing before it is started."""
+    app = web.Application(middlewares=[error_middleware(), security_middleware()], client_max_size=BODY_MAX)
+    sessions = None if parts.token is None else Sessions(parts.token, parts.clock)
+    app[PARTS] = parts
+    app[GUARD] = Guard(parts, sessions)
+    app[EXPORTS] = []
+    app[READERS] = Readers(parts.readers)
+    scrape_thread, app[SCRAPER] = make_scraper()
+    if sessions is not None:
+        app[SESSIONS] = sessions
+    register(app, ROUTES)
+    app.on_response_prepare.append(add_headers)
+
+    async def end_streams(_: web.Application) -> None:
+        parts.hub.close()
+
+    async def end_threads(_: web.Application) -> None:
+        scrape_thread.shutdown(wait=False, cancel_futures=True)
+
+    app.on_shutdown.append(end_streams)
+    app.on_cleanup.append(end_threads)
+    return app
+
+
+async def serve(app: web.Application, sockets: Sequence[socket.socket]) -> web.AppRunner:
+    """Serve the application on bound sockets; `await runner.cleanup()` stops it."""
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS
+    )
+    await runner.setup()
+    for sock in sockets:
+        await web.SockSite(runner, sock, backlog=BACKLOG).start()
+    return runner

@@ -1,0 +1,69 @@
+"""What the composition root gives to the API, and where handlers find it."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from domain.ports import SignalStore
+from domain.redaction import Redactor
+from domain.words import Millis
+from sidecar import __version__, clock
+from sidecar.api.hub import Hub
+from sidecar.api.readers import Readers
+
+WINDOW_MS: Final = 30 * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How forwarding is (`live`, `ready`), and what else is wrong (`reasons`); the latter cuts no traffic."""
+
+    live: bool = True
+    ready: bool = True
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class AdminCounts:
+    """What the API refused or lost since the start; read at scrape time, written by the event loop only."""
+
+    unauthorized: int = 0
+    forbidden: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminParts:
+    """The ports and settings of the admin API.
+
+    Attributes:
+        store: read on the threads of `readers` only.
+        readers: executor of at least `Readers.RUNNING_MAX` threads, owned by the caller.
+        render_metrics: Accept values to body and content type; called on a thread.
+        health: cheap, called on the loop at every probe.
+        hub: fed by the recorder, shared with it.
+        token: None is allowed only where the listener is on loopback.
+        loopback: the listener is bound on loopback, so the Host header is checked against DNS rebinding.
+        window_ms: what a question without bounds covers.
+    """
+
+    store: SignalStore
+    readers: Executor
+    render_metrics: Callable[[list[str]], tuple[bytes, str]]
+    health: Callable[[], Health]
+    redactor: Redactor
+    hub: Hub
+    token: str | None = None
+    metrics_public: bool = True
+    loopback: bool = True
+    window_ms: Millis = WINDOW_MS
+    clock: Callable[[], Millis] = clock.now_ms
+    version: str = __version__
+    counts: AdminCounts = field(default_factory=AdminCounts)
+
+
+PARTS: Final = web.AppKey("parts", AdminParts)
+READERS: Final = web.AppKey("readers", Readers)

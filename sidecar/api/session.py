@@ -1,0 +1,98 @@
+"""POST /session: the page signs in with the token and gets a cookie. Nothing is kept on the server.
+
+The cookie says until when it holds and carries a keyed digest of that; the key comes from the token, so a new
+token ends all sessions, and a restart ends none.
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from domain.words import Millis
+from sidecar.api.body import read_body
+from sidecar.api.errors import ApiError
+
+COOKIE: Final = "sidecar_session"
+SESSION_MS: Final[Millis] = 12 * 3_600_000
+ATTEMPTS_MAX: Final = 10
+ATTEMPTS_MS: Final[Millis] = 60_000
+PEERS_MAX: Final = 1024
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of POST /session; the sign-in form sends the same as a form field."""
+
+    token: str
+
+
+class Sessions:
+    """Makes and checks cookies, and bounds wrong attempts by peer address."""
+
+    def __init__(self, token: str, clock: Callable[[], Millis]) -> None:
+        self._token = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        self._key = hmac.digest(self._token, b"reputation-sidecar session", hashlib.sha256)
+        self._clock = clock
+        self._failed: OrderedDict[str, list[Millis]] = OrderedDict()
+
+    def sign_in(self, token: str, peer: str) -> str:
+        """Give a cookie value for the right token.
+
+        Raises:
+            ApiError: 401 wrong token, 429 too many wrong ones from this peer within a minute.
+        """
+        now = self._clock()
+        recent = [at for at in self._failed.pop(peer, ()) if at > now - ATTEMPTS_MS]
+        if len(recent) >= ATTEMPTS_MAX:
+            self._remember(peer, recent)
+            headers = {"Retry-After": str(ATTEMPTS_MS // 1000)}
+            raise ApiError(429, "too_many_attempts", "too many wrong tokens; wait a minute", None, headers)
+        given = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        if not hmac.compare_digest(given, self._token):
+            self._remember(peer, [*recent, now])
+            raise ApiError(401, "unauthorized", "this is not the token of the admin listener", "token")
+        return self._cookie(now + SESSION_MS)
+
+    def valid(self, cookie: str) -> bool:
+        """Tell whether a cookie is ours and still holds."""
+        until, _, _ = cookie.partition(".")
+        if not (until.isascii() and until.isdigit() and len(until) <= 15):
+            return False
+        genuine = hmac.compare_digest(cookie.encode(), self._cookie(int(until)).encode())
+        return genuine and self._clock() < int(until)
+
+    def _cookie(self, until: Millis) -> str:
+        digest = hmac.digest(self._key, str(until).encode(), hashlib.sha256).hex()
+        return f"{until}.{digest}"
+
+    def _remember(self, peer: str, attempts: list[Millis]) -> None:
+        self._failed[peer] = attempts
+        while len(self._failed) > PEERS_MAX:
+            self._failed.popitem(last=False)
+
+
+SESSIONS: Final = web.AppKey("sessions", Sessions)
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """Take the token as JSON or as a form; a form is sent back to the page."""
+    sessions = request.app.get(SESSIONS)
+    form = request.content_type == "application/x-www-form-urlencoded"
+    body = await read_body(request, SignIn, form=form)
+    response = web.Response(status=303, headers={"Location": "/"}) if form else web.Response(status=204)
+    if sessions is not None:
+        cookie = sessions.sign_in(body.token, request.remote or "")
+        response.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=SESSION_MS // 1000,
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure,
+        )
+    return response

@@ -1,0 +1,221 @@
+"""Who may ask, and what every answer carries."""
+
+from typing import Any
+
+import pytest
+
+from sidecar.api.session import ATTEMPTS_MAX, SESSION_MS, Sessions
+from tests.sidecar.api.serving import NOW, Admin, admin, run
+
+TOKEN = "correct horse battery staple"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+GUARDED = ["/v1/instances", "/v1/instances/x/timeline", "/no/such/route"]
+
+
+@pytest.mark.parametrize("target", GUARDED)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer "},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": TOKEN},
+        {"Cookie": "sidecar_session=1.abc"},
+        {"Cookie": f"sidecar_session={NOW + 9}.00"},
+        {"Cookie": "sidecar_session=%F0"},
+    ],
+)
+def test_nothing_is_told_without_the_token(target: str, headers: dict[str, str]) -> None:
+    """Every route but the probes gives 401, unknown routes included, and says how to authenticate."""
+
+    async def story() -> tuple[Any, str, int]:
+        async with admin(token=TOKEN) as api:
+            reply = await api.get(target, headers=headers)
+            return reply.problem, reply.headers["WWW-Authenticate"], api.parts.counts.unauthorized
+
+    problem, how, counted = run(story)
+
+    assert problem == (401, "unauthorized", None)
+    assert how.startswith("Bearer")
+    assert counted == 1
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_the_token_opens_every_route(scheme: str) -> None:
+    """With the token a known route answers and an unknown one is 404."""
+
+    async def story() -> list[int]:
+        async with admin(token=TOKEN) as api:
+            headers = {"Authorization": f"{scheme} {TOKEN}"}
+            return [(await api.get(target, headers=headers)).status for target in GUARDED]
+
+    assert run(story) == [200, 200, 404]
+
+
+@pytest.mark.parametrize(("public", "status"), [(True, 200), (False, 401)])
+def test_probes_stay_open_and_metrics_as_configured(*, public: bool, status: int) -> None:
+    """Probes never need the token; /metrics only when it is not public."""
+
+    async def story() -> list[int]:
+        async with admin(token=TOKEN, metrics_public=public) as api:
+            return [(await api.get(target)).status for target in ("/healthz", "/readyz", "/metrics")]
+
+    assert run(story) == [200, 200, status]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:9464", 200),
+        ("sidecar.localhost", 200),
+        ("127.0.0.1", 200),
+        ("127.8.8.8:1", 200),
+        ("[::1]:9464", 200),
+        ("evil.example:9464", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("192.168.0.7", 403),
+        ("localhost@evil.example", 403),
+        ("[::1", 403),
+        ("", 403),
+    ],
+)
+@pytest.mark.parametrize("target", ["/v1/instances", "/metrics", "/healthz"])
+def test_a_rebound_name_reaches_nothing_on_loopback(target: str, host: str, status: int) -> None:
+    """A page whose own name points to 127.0.0.1 sends its own name as Host: 403, on open routes as well."""
+
+    async def story() -> int:
+        async with admin() as api:
+            return (await api.get(target, headers={"Host": host})).status
+
+    assert run(story) == status
+
+
+def test_an_exposed_listener_takes_any_host() -> None:
+    """Off loopback the token guards; the Host is whatever the cluster calls the sidecar."""
+
+    async def story() -> int:
+        async with admin(loopback=False, token=TOKEN) as api:
+            return (await api.get("/v1/instances", headers={"Host": "sidecar.prod", **BEARER})).status
+
+    assert run(story) == 200
+
+
+async def _signed_in(api: Admin) -> dict[str, str]:
+    reply = await api.post("/session", json={"token": TOKEN})
+    assert reply.status == 204
+    cookie = reply.headers["Set-Cookie"]
+    for attribute in ("HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"):
+        assert attribute in cookie
+    assert TOKEN not in cookie
+    return {"Cookie": cookie.partition(";")[0]}
+
+
+def test_signing_in_gives_a_cookie_that_reads_until_it_ends() -> None:
+    """The cookie opens GET routes for twelve hours, and is not the token."""
+    clock = [NOW]
+
+    async def story() -> list[int]:
+        async with admin(token=TOKEN, clock=lambda: clock[0]) as api:
+            cookie = await _signed_in(api)
+            statuses = []
+            for later in (0, SESSION_MS - 1, SESSION_MS):
+                clock[0] = NOW + later
+                statuses.append((await api.get("/v1/instances", headers=cookie)).status)
+            return statuses
+
+    assert run(story) == [200, 200, 401]
+
+
+def test_a_cookie_of_another_token_is_worthless() -> None:
+    """Changing the token ends all sessions."""
+    cookie = Sessions("another token", lambda: NOW).sign_in("another token", "peer")
+
+    async def story() -> int:
+        async with admin(token=TOKEN) as api:
+            return (await api.get("/v1/instances", headers={"Cookie": f"sidecar_session={cookie}"})).status
+
+    assert run(story) == 401
+
+
+def test_a_form_signs_in_and_returns_to_the_page() -> None:
+    """The sign-in form needs no script."""
+
+    async def story() -> tuple[int, str, bool]:
+        async with admin(token=TOKEN) as api:
+            reply = await api.post("/session", data={"token": TOKEN})
+            return reply.status, reply.headers["Location"], "Set-Cookie" in reply.headers
+
+    assert run(story) == (303, "/", True)
+
+
+def test_guessing_is_slowed_down_by_peer() -> None:
+    """After ten wrong tokens within a minute even the right one waits; then it is let in."""
+    clock = [NOW]
+
+    async def story() -> list[int]:
+        async with admin(token=TOKEN, clock=lambda: clock[0]) as api:
+            wrong = [(await api.post("/session", json={"token": "x"})).status for _ in range(ATTEMPTS_MAX)]
+            right = await api.post("/session", json={"token": TOKEN})
+            assert right.problem == (429, "too_many_attempts", None)
+            assert int(right.headers["Retry-After"]) == 60
+            clock[0] += 60_000
+            return [*wrong, (await api.post("/session", json={"token": TOKEN})).status]
+
+    assert run(story) == [401] * ATTEMPTS_MAX + [204]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 204),
+        ({"Sec-Fetch-Site": "same-origin"}, 204),
+        ({"Sec-Fetch-Site": "none"}, 204),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[broken"}, 403),
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing(headers: dict[str, str], status: int) -> None:
+    """A browser tells where a request comes from; without a token this is what keeps strange pages out."""
+
+    async def story() -> int:
+        async with admin() as api:
+            return (await api.post("/session", json={"token": "any"}, headers=headers)).status
+
+    assert run(story) == status
+
+
+def test_every_answer_carries_the_security_headers_and_none_allows_another_origin() -> None:
+    """Answers, errors and refusals alike."""
+
+    async def story() -> list[Any]:
+        async with admin(token=TOKEN) as api:
+            asked = {"Origin": "http://evil.example"}
+            return [
+                (await api.get(target, headers=headers | asked)).headers
+                for target, headers in (("/v1/instances", BEARER), ("/v1/instances", {}), ("/none", BEARER))
+            ]
+
+    for headers in run(story):
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "aiohttp" not in headers["Server"]
+        assert headers["Cache-Control"] == "no-store"
+        assert not [name for name in headers if name.lower().startswith("access-control")]
+
+
+def test_unknown_methods_and_routes_have_the_one_form_of_an_error() -> None:
+    """404 and 405 are JSON like every error; 405 says what is allowed."""
+
+    async def story() -> list[Any]:
+        async with admin() as api:
+            wrong = await api.post("/v1/instances")
+            return [(await api.get("/none")).problem, wrong.problem, wrong.headers["Allow"]]
+
+    assert run(story) == [(404, "not_found", None), (405, "method_not_allowed", None), "GET,HEAD"]
