@@ -1,0 +1,56 @@
+"""The normal form of a chat, the same for every provider (README 0.2, `remoteJid` and `isGroup`)."""
+
+import re
+from typing import Final, NamedTuple
+
+USER_SERVER: Final = "s.whatsapp.net"
+GROUP_SERVER: Final = "g.us"
+JID_MAX: Final = 128
+"""Longest chat id kept; the longest seen is a group of 31 characters."""
+
+_NOT_DIGIT: Final = re.compile(r"[^0-9]+")
+_UNHEARD: Final = frozenset({"broadcast", "newsletter"})
+
+
+class Chat(NamedTuple):
+    """A chat in normal form; `jid` None when the traffic names none.
+
+    Attributes:
+        unheard: a story, broadcast list or channel: R13, nothing is recorded of it.
+    """
+
+    jid: str | None = None
+    is_group: bool = False
+    unheard: bool = False
+
+
+NO_CHAT: Final = Chat()
+
+
+def chat(raw: str | None) -> Chat:
+    """Normalize a chat id or a phone number.
+
+    With `@` the device part goes and `@c.us` becomes `@s.whatsapp.net`; without it only the digits stay.
+    """
+    if not raw or len(raw) > JID_MAX:
+        return NO_CHAT
+    user, at, server = raw.rpartition("@")
+    if not at:
+        digits = raw if raw.isascii() and raw.isdigit() else _NOT_DIGIT.sub("", raw)
+        return Chat(f"{digits}@{USER_SERVER}") if digits else NO_CHAT
+    server = server.lower()
+    user = user.partition(":")[0]
+    if not user:
+        return NO_CHAT
+    if server == "c.us":
+        server = USER_SERVER
+    return Chat(f"{user}@{server}", server == GROUP_SERVER, server in _UNHEARD)
+
+
+def first_chat(*raws: str | None) -> Chat:
+    """Give the first of several spellings that names a chat."""
+    for raw in raws:
+        found = chat(raw)
+        if found.jid is not None:
+            return found
+    return NO_CHAT

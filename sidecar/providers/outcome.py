@@ -1,0 +1,205 @@
+"""Facts a dispatcher's call gives whatever the provider: rules R1 to R8 of README 0.3, in one place.
+
+A reader finds out what was asked and what was answered; these functions say which events that makes.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from domain.event import Context, Event
+from domain.words import EventType, Source
+from sidecar.exchange import Exchange, WireError
+from sidecar.providers.chat import NO_CHAT, Chat
+from sidecar.providers.codes import Code
+from sidecar.providers.contract import CONNECTS, SENDS, Action
+from sidecar.providers.routes import Route
+
+NS_PER_MS: Final = 1_000_000
+
+_WIRE_CODE: Final = {error: error.value for error in WireError} | {WireError.CONNECT_TIMEOUT: "TIMEOUT"}
+"""Code of a MESSAGE_FAILED that the wire itself explains; both timeouts are one to the dispatcher."""
+
+
+class Call(NamedTuple):
+    """One call of the dispatcher.
+
+    Attributes:
+        codes: the provider's part of the code table.
+        chat: where it goes; NO_CHAT where nothing names one.
+        message_type: normal form of what is sent, sends only.
+    """
+
+    exchange: Exchange
+    route: Route
+    instance_id: str
+    codes: Mapping[str, Code]
+    chat: Chat = NO_CHAT
+    message_type: str | None = None
+
+    @property
+    def answered_ok(self) -> bool:
+        """Whether the provider answered 2xx, completely."""
+        status = self.exchange.status
+        return status is not None and 200 <= status < 300 and self.exchange.error is None
+
+    def context(self, code: str | None = None) -> Context:
+        """Give the context every fact of this call shares."""
+        context: Context = {"action": self.route.action.value, "endpoint": self.route.endpoint}
+        if self.exchange.status is not None:
+            context["httpStatus"] = self.exchange.status
+        if self.message_type is not None:
+            context["messageType"] = self.message_type
+        if code is not None:
+            add_code(context, code, self.codes)
+        return context
+
+
+def add_code(context: Context, code: str, codes: Mapping[str, Code]) -> None:
+    """Put a code and, where the table knows it, its meaning into a context."""
+    context["code"] = code
+    known = codes.get(code)
+    if known is not None:
+        context["codeMeaning"] = known.meaning
+
+
+def sent(call: Call, message_id: str | None, status: str | None = None) -> list[Event]:
+    """R1: the provider took the message. `status` as the reader's table knows it."""
+    context = call.context()
+    if status is not None:
+        context["status"] = status
+    done = EventType.REACTION_SENT if call.route.action is Action.SEND_REACTION else EventType.MESSAGE_SENT
+    chat = call.chat
+    instance_id = call.instance_id
+    events = [
+        Event(done, Source.DISPATCH, instance_id, None, message_id, chat.jid, chat.is_group, None, context)
+    ]
+    exchange = call.exchange
+    if 0 < exchange.sent_ns <= exchange.received_ns:
+        latency_ms = (exchange.received_ns - exchange.sent_ns + NS_PER_MS // 2) // NS_PER_MS
+        events.append(
+            Event(
+                EventType.SEND_LATENCY_OBSERVED,
+                Source.DISPATCH,
+                instance_id,
+                None,
+                message_id,
+                chat.jid,
+                chat.is_group,
+                latency_ms,
+                context,
+            )
+        )
+    return events
+
+
+def not_sent(call: Call, code: str | None = None) -> list[Event]:
+    """R2 and R3: a send that was refused, or that the wire could not bring there or back."""
+    error = call.exchange.error
+    shown = code if code is not None or error is None else _WIRE_CODE[error]
+    chat = call.chat
+    failed = Event(
+        EventType.MESSAGE_FAILED,
+        Source.DISPATCH,
+        call.instance_id,
+        None,
+        None,
+        chat.jid,
+        chat.is_group,
+        None,
+        call.context(shown),
+    )
+    return [failed, *refused(call, code)]
+
+
+def refused(call: Call, code: str | None = None) -> list[Event]:
+    """R3, for any call: the rate limit (or the account block, on a send) that an answer states."""
+    known = call.codes.get(code) if code is not None else None
+    chat = call.chat
+    if call.exchange.status == 429 or (known is not None and known.is_rate_limit):
+        kind = EventType.RATE_LIMIT_HIT
+    elif known is not None and known.is_account_block and call.route.action in SENDS:
+        kind = EventType.CONNECTION_ERROR
+    else:
+        return []
+    return [
+        Event(
+            kind,
+            Source.PROVIDER,
+            call.instance_id,
+            None,
+            None,
+            chat.jid,
+            chat.is_group,
+            None,
+            call.context(code or "429"),
+        )
+    ]
+
+
+def presence_set(call: Call, presence: str | None) -> list[Event]:
+    """R4: presence set. `presence` as the reader's table knows it."""
+    context = call.context()
+    if presence is not None:
+        context["presence"] = presence
+    chat = call.chat
+    return [
+        Event(
+            EventType.PRESENCE_SET,
+            Source.DISPATCH,
+            call.instance_id,
+            None,
+            None,
+            chat.jid,
+            chat.is_group,
+            None,
+            context,
+        )
+    ]
+
+
+def marked_read(call: Call, message_id: str | None) -> Event:
+    """R5: our own reading of a message, or of a chat when the request names no message."""
+    chat = call.chat
+    return Event(
+        EventType.MESSAGE_READ,
+        Source.DISPATCH,
+        call.instance_id,
+        None,
+        message_id,
+        chat.jid,
+        chat.is_group,
+        None,
+        call.context(),
+    )
+
+
+def state_read(call: Call, state: EventType, *, status: str | None = None, basis: str | None = None) -> Event:
+    """R6: a connection state, or a QR code, that an answer holds. Recorded only if it is news."""
+    context = call.context()
+    if status is not None:
+        context["status"] = status
+    return Event(
+        state, Source.PROVIDER, call.instance_id, None, None, None, False, None, context, basis, None, True
+    )
+
+
+def connection_failed(call: Call, code: str | None = None) -> list[Event]:
+    """R7: connecting or asking for the state failed at the provider (5xx, or an error under 2xx)."""
+    event = Event(EventType.CONNECTION_ERROR, Source.PROVIDER, call.instance_id, context=call.context(code))
+    return [event, *refused(call, code)]
+
+
+def logged_out(call: Call, status: str | None = None) -> list[Event]:
+    """R8: the instance was logged out."""
+    context = call.context()
+    if status is not None:
+        context["status"] = status
+    return [Event(EventType.CONNECTION_DISCONNECTED, Source.PROVIDER, call.instance_id, context=context)]
+
+
+def not_done(call: Call, code: str | None = None) -> list[Event]:
+    """What a call that is no send gives when it failed: R7 for connection calls at 5xx, R3, else nothing."""
+    status = call.exchange.status
+    if call.route.action in CONNECTS and status is not None and status >= 500:
+        return connection_failed(call, code)
+    return refused(call, code)

@@ -1,0 +1,150 @@
+"""Which call a request is: a path trie over byte segments, made once from a provider's table.
+
+Literal segments win over placeholders; when the literal branch ends nowhere, the placeholder is tried. A
+level has at most one placeholder and a table at most seven levels, so a lookup visits a handful of nodes
+whatever the path holds.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from sidecar.providers.contract import Action
+
+SEGMENTS_MAX: Final = 12
+"""More segments than any table names; longer paths are not walked."""
+QUERY_FIELDS_MAX: Final = 32
+
+
+class Route(NamedTuple):
+    """One row of a provider's table.
+
+    Attributes:
+        endpoint: `METHOD template`, what the context shows.
+        names: placeholders, in path order.
+        message_type: normal form of what the route sends, where the path alone tells.
+        presence: presence the path alone sets.
+    """
+
+    action: Action
+    template: str
+    endpoint: str
+    names: tuple[str, ...]
+    message_type: str | None = None
+    presence: str | None = None
+
+
+class Match(NamedTuple):
+    """A route and what stood in its placeholders, percent-decoded."""
+
+    route: Route
+    values: tuple[str, ...]
+
+    def value(self, name: str) -> str:
+        """Give a placeholder's value, empty when this route has no such placeholder."""
+        names = self.route.names
+        return self.values[names.index(name)] if name in names else ""
+
+
+class Row(NamedTuple):
+    """One line of a table before it is compiled; see Route."""
+
+    method: str
+    template: str
+    action: Action
+    message_type: str | None = None
+    presence: str | None = None
+
+
+class _Node:
+    """One segment of the trie: what may follow literally, what follows a placeholder, what ends here."""
+
+    __slots__ = ("ends", "literal", "wild")
+
+    def __init__(self) -> None:
+        self.literal: dict[bytes, _Node] = {}
+        self.wild: _Node | None = None
+        self.ends: dict[bytes, Route] = {}
+
+
+class Routes:
+    """A compiled table.
+
+    Args:
+        rows: the provider's calls.
+        ignore_case: literals match in any letter case (Express), else exactly.
+        prefixes: leading paths every row exists under; the endpoint keeps the one that was used.
+    """
+
+    def __init__(
+        self, rows: Iterable[Row], *, ignore_case: bool = False, prefixes: tuple[str, ...] = ("",)
+    ) -> None:
+        self._ignore_case = ignore_case
+        self._root = _Node()
+        for row in rows:
+            for prefix in prefixes:
+                self._add(row, prefix + row.template)
+
+    def _add(self, row: Row, template: str) -> None:
+        node = self._root
+        names: list[str] = []
+        for segment in template.strip("/").split("/"):
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node.wild = node.wild or _Node()
+                node = node.wild
+            else:
+                key = segment.encode()
+                node = node.literal.setdefault(key.lower() if self._ignore_case else key, _Node())
+        node.ends[row.method.encode()] = Route(
+            row.action,
+            template,
+            f"{row.method} {template}",
+            tuple(names),
+            row.message_type,
+            row.presence,
+        )
+
+    def match(self, method: bytes, target: bytes) -> Match | None:
+        """Find the row of a request; one trailing slash is ignored, and so is the query."""
+        path = target.partition(b"?")[0]
+        if path[:1] != b"/":
+            return None
+        segments = path[1:].split(b"/")
+        if len(segments) > 1 and not segments[-1]:
+            segments.pop()
+        if len(segments) > SEGMENTS_MAX:
+            return None
+        return self._walk(self._root, method, segments, 0, ())
+
+    def _walk(
+        self, node: _Node, method: bytes, segments: list[bytes], at: int, values: tuple[bytes, ...]
+    ) -> Match | None:
+        if at == len(segments):
+            route = node.ends.get(method)
+            return None if route is None else Match(route, tuple(map(_text, values)))
+        segment = segments[at]
+        follower = node.literal.get(segment.lower() if self._ignore_case else segment)
+        if follower is not None:
+            found = self._walk(follower, method, segments, at + 1, values)
+            if found is not None:
+                return found
+        if node.wild is None or not segment:
+            return None
+        return self._walk(node.wild, method, segments, at + 1, (*values, segment))
+
+
+def _text(segment: bytes) -> str:
+    if b"%" in segment:
+        segment = unquote_to_bytes(segment)
+    return segment.decode("utf-8", "replace")
+
+
+def query(target: bytes) -> dict[str, str]:
+    """Read the query of a target, first value of each name; at most QUERY_FIELDS_MAX fields are looked at."""
+    fields: dict[str, str] = {}
+    for pair in target.partition(b"?")[2].split(b"&", QUERY_FIELDS_MAX)[:QUERY_FIELDS_MAX]:
+        name, equals, value = pair.partition(b"=")
+        if equals:
+            fields.setdefault(_text(name), _text(value.replace(b"+", b" ")))
+    return fields
