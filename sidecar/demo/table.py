@@ -31,9 +31,9 @@ class _Column(NamedTuple):
 
 
 _STATE: Final = {
-    "score": _Column("score", 90),
-    "level": _Column("temperatureLevel", 102),
-    "cooldown": _Column("cooldownReason", 126),
+    "score": _Column("score", 88),
+    "level": _Column("temperatureLevel", 100),
+    "cooldown": _Column("cooldownReason", 124),
     "connection": _Column("connection", 140),
     "trend": _Column("trend", 150),
 }
@@ -77,7 +77,7 @@ class Display:
             parts.append(Text("the sidecar does not answer", style="red"))
         else:
             parts += [
-                instance_table(reading, now, self._stories, self._console.width),
+                instance_table(reading, now, self._console.width),
                 Text(str(reading.ledger)),
             ]
         parts += [Text(f"{what}: {url}", style="cyan") for what, url in self._urls.items()]
@@ -87,7 +87,7 @@ class Display:
 
 def instance_table(reading: Reading, now: Millis, width: int) -> Table:
     """Lay out one row an instance; a narrow terminal goes without parts of its state."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     state = [name for name, column in _STATE.items() if width >= column.width_min]
     names = ["instance", *_MESSAGES, "failed", "rate limits", *state, "last signal"]
     for name in names:
