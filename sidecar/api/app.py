@@ -2,12 +2,13 @@
 
 import socket
 from collections.abc import Sequence
-from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from sidecar.api.body import BODY_MAX
 from sidecar.api.errors import error_middleware
+from sidecar.api.listen import AdminProtocol, Listener
 from sidecar.api.parts import PARTS, READERS, AdminParts
 from sidecar.api.probes import SCRAPER, make_scraper
 from sidecar.api.readers import Readers
@@ -16,14 +17,20 @@ from sidecar.api.security import GUARD, Guard, add_headers, security_middleware
 from sidecar.api.session import SESSIONS, Sessions
 from sidecar.api.timeline import EXPORTS
 
-SHUTDOWN_SECONDS: Final = 5.0
-KEEPALIVE_SECONDS: Final = 75.0
-BACKLOG: Final = 128
+
+@web.middleware
+async def arrived(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the connection that a whole head came."""
+    if isinstance(request.protocol, AdminProtocol):
+        request.protocol.head_arrived()
+    return await handler(request)
 
 
 def make_app(parts: AdminParts) -> web.Application:
     """Make the application of the admin listener; it opens nothing before it is started."""
-    app = web.Application(middlewares=[error_middleware(), security_middleware()], client_max_size=BODY_MAX)
+    app = web.Application(
+        middlewares=[arrived, error_middleware(), security_middleware()], client_max_size=BODY_MAX
+    )
     sessions = None if parts.token is None else Sessions(parts.token, parts.clock)
     app[PARTS] = parts
     app[GUARD] = Guard(parts, sessions)
@@ -46,12 +53,8 @@ def make_app(parts: AdminParts) -> web.Application:
     return app
 
 
-async def serve(app: web.Application, sockets: Sequence[socket.socket]) -> web.AppRunner:
-    """Serve the application on bound sockets; `await runner.cleanup()` stops it."""
-    runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS
-    )
-    await runner.setup()
-    for sock in sockets:
-        await web.SockSite(runner, sock, backlog=BACKLOG).start()
-    return runner
+async def serve(app: web.Application, sockets: Sequence[socket.socket]) -> Listener:
+    """Serve the application on bound sockets; `await listener.stop()` ends it."""
+    listener = Listener(app)
+    await listener.start(sockets)
+    return listener

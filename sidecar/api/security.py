@@ -105,7 +105,12 @@ def security_middleware() -> Middleware:
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Put the security headers on an answer; what a handler set stays."""
+    """Put the security headers on an answer of the application."""
+    put_headers(response)
+
+
+def put_headers(response: web.StreamResponse) -> None:
+    """Put the security headers on any answer; what a handler set stays."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = SERVER  # aiohttp would name itself, its version and Python's

@@ -24,9 +24,21 @@ Level = Annotated[str, msgspec.Meta(description="info, warning or error, from th
 
 LEVELS: Final = {Severity.LOW: "info", Severity.MEDIUM: "warning", Severity.HIGH: "error"}
 
-_WORDS: Final = {kind: kind.value.replace("_", " ").lower() for kind in SignalType}
-_DETAILS: Final = ("messageType", "status", "presence", "code", "codeMeaning", "reasonCode")
-"""Context keys worth a place in the one-line summary, in order; the HTTP status stands before them."""
+_WORDS: Final = {
+    (kind, source): f"{kind.value.replace('_', ' ').lower()} ({source.value.lower()})"
+    for kind in SignalType
+    for source in Source
+}
+_DETAILS: Final = {
+    "httpStatus": ", HTTP %s",
+    "messageType": ", %s",
+    "status": ", %s",
+    "presence": ", %s",
+    "code": ", code %s",
+    "codeMeaning": " (%s)",
+    "reasonCode": ", reason %s",
+}
+"""Context keys worth a place in the one-line summary, in order."""
 
 
 class SignalAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -91,15 +103,15 @@ def gap_answer(gap: Gap) -> GapAnswer:
 def summary(row: RecordedSignal) -> str:
     """Say a signal in one line: what, seen where, and what its context adds. Facts only."""
     context = row.context
-    parts = [f"{_WORDS[row.type]} ({row.source.value.lower()})"]
-    if (status := context.get("httpStatus")) is not None:
-        parts.append(f"HTTP {status}")
-    parts += [str(context[key]) for key in _DETAILS if key in context]
+    text = _WORDS[row.type, row.source]
+    for key, form in _DETAILS.items():
+        if key in context:
+            text += form % context[key]
     if row.is_group:
-        parts.append("group")
+        text += ", group"
     if row.latency_ms is not None:
-        parts.append(f"{row.latency_ms} ms")
-    return ", ".join(parts)
+        text += f", {row.latency_ms} ms"
+    return text
 
 
 def ndjson(signals: Iterable[RecordedSignal], gaps: Sequence[Gap] = ()) -> bytes:

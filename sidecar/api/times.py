@@ -1,20 +1,29 @@
 """Times at the edge: ISO-8601 or epoch milliseconds in, ISO-8601 with milliseconds and `Z` out."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from domain.signal import TIME_MAX
 from domain.words import Millis
 
 TIME_TEXT_MAX: Final = 40
+SECONDS_KEPT_MAX: Final = 4096
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def iso(at: Millis) -> str:
-    """Print a time as `2026-01-31T12:00:00.000Z`; exact, about half a microsecond."""
-    return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds")[:-6] + "Z"
+    """Print a time as `2026-01-31T12:00:00.000Z`, exactly."""
+    seconds, milliseconds = divmod(at, 1000)
+    return f"{_second(seconds)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=SECONDS_KEPT_MAX)
+def _second(seconds: int) -> str:
+    """Print a time up to its second; neighbours on a timeline share it, which makes a page twice as fast."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def parse(text: str) -> Millis:

@@ -181,12 +181,12 @@ async def admin(store: SignalStore | None = None, **changed: Any) -> AsyncIterat
     app = make_app(parts)
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
-    runner = await serve(app, [sock])
+    listener = await serve(app, [sock])
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
             yield Admin(f"http://127.0.0.1:{port}", http, parts, app)
     finally:
-        await runner.cleanup()
+        await listener.stop()
         own.shutdown()
 
 
