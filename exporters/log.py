@@ -3,12 +3,13 @@
     reputation.signal       level by severity: LOW info, MEDIUM warning, HIGH error
     reputation.evaluation   info
     exchange.failed         warning: the wire could not complete an exchange
+    schema_drift            warning: a name no reader table knows, once an hour a name
 
 Keys are those of the telemetry contract; absent values are left out. The lines of a batch leave in one write,
 encoded by orjson directly.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -24,6 +25,8 @@ LEVEL_OF: Final = {Severity.LOW: "info", Severity.MEDIUM: "warning", Severity.HI
 
 SECONDS_MAX: Final = 1024
 """Seconds whose text is remembered."""
+DRIFT_EVERY_MS: Final[Millis] = 3_600_000
+DRIFT_NAMES_MAX: Final = 1024
 
 Line: TypeAlias = dict[str, Any]
 
@@ -48,6 +51,7 @@ class LogSink:
         self._out = out
         self._encode: Callable[[Line], bytes] = _pretty() if pretty else _json
         self._seconds: dict[int, str] = {}
+        self._drift_told_at: dict[tuple[str, str, str], Millis] = {}
 
     def signals(self, signals: Sequence[RecordedSignal]) -> None:
         """Write one line a signal, in the order given."""
@@ -58,8 +62,16 @@ class LogSink:
         self._write(map(self._evaluation, evaluations))
 
     def exchanges(self, exchanges: Sequence[ExchangeFacts]) -> None:
-        """Write one line for each exchange the wire could not complete; signals tell of the others."""
-        self._write(self._failed(exchange) for exchange in exchanges if exchange.error is not None)
+        """Write a line for each exchange the wire could not complete, and for names not seen this hour.
+
+        Signals tell of all the others.
+        """
+        self._write(
+            line
+            for exchange in exchanges
+            if exchange.error is not None or exchange.unknown
+            for line in self._troubles(exchange)
+        )
 
     def _write(self, lines: Iterable[Line]) -> None:
         # One growing buffer: keeping each line's bytes until a join costs ten times as much, because orjson
@@ -126,6 +138,26 @@ class LogSink:
         if evaluation.supersedes is not None:
             line["supersedes"] = evaluation.supersedes
         return line
+
+    def _troubles(self, exchange: ExchangeFacts) -> Iterator[Line]:
+        if exchange.error is not None:
+            yield self._failed(exchange)
+        for unknown in exchange.unknown:
+            key = (exchange.provider, unknown.kind, unknown.name)
+            told_at = self._drift_told_at.get(key)
+            if told_at is not None and exchange.ended_at - told_at < DRIFT_EVERY_MS:
+                continue
+            if len(self._drift_told_at) >= DRIFT_NAMES_MAX:
+                self._drift_told_at.clear()
+            self._drift_told_at[key] = exchange.ended_at
+            yield {
+                "timestamp": self._time(exchange.ended_at),
+                "level": "warning",
+                "event": "schema_drift",
+                "provider": exchange.provider,
+                "kind": unknown.kind,
+                "name": unknown.name,
+            }
 
     def _failed(self, exchange: ExchangeFacts) -> Line:
         line: Line = {

@@ -2,7 +2,8 @@
 
     event class ─► structlog ─► renderer ─┐
     signal lines (exporters.log) ─────────┼─► LineWriter: queue ─► thread ─► stdout
-    library loggers, from WARNING ────────┘
+    library loggers, from WARNING ────────┤
+    our own stdlib loggers, from INFO ────┘
 
 A reader of stdout that stops reading fills the pipe, then the queue; from there on lines are dropped and
 counted, and nobody waits. No line holds a local variable; texts that come from elsewhere (exceptions, library
@@ -20,6 +21,7 @@ from typing import IO, Any, Final, TypeAlias
 import orjson
 import structlog
 
+from sidecar import telemetry
 from sidecar.log_lines import LineWriter
 
 TEXT_MAX: Final = 400
@@ -31,8 +33,8 @@ _PERSONAL: Final = re.compile(
     r"\S*@(?:s\.whatsapp\.net|c\.us|g\.us|lid|newsletter|broadcast)\S*|wamid\.\S+|\+?\d{7,}|(?i:bearer|basic)\s+\S+"
     r"|(?i:token|secret|apikey|api_key|password|authorization)\s*[=:]\s*\S+|://[^/\s@]+@"
 )
-_EXTRA_KEYS: Final = ("task", "loop")
-"""Fields a library record may add; anything else could be anything."""
+_OURS: Final = frozenset({"domain", "exporters", "sidecar"})
+_RECORD_KEYS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class LogFormat(StrEnum):
@@ -64,9 +66,18 @@ def scrub(text: str) -> str:
     return _PERSONAL.sub("[removed]", text[: 4 * TEXT_MAX])[:TEXT_MAX]
 
 
-def _scrub_foreign(_: Any, __: str, event: _Event) -> _Event:
-    event["message"] = scrub(str(event["event"]))
-    event["event"] = "library.logged"
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.split(".", 1)[0] in _OURS
+
+
+def _name_event(_: Any, __: str, event: _Event) -> _Event:
+    """Keep the event name of our own modules, with the fields they added; blank what libraries say."""
+    record: logging.LogRecord = event["_record"]
+    if _is_ours(record):
+        event.update({key: value for key, value in vars(record).items() if key not in _RECORD_KEYS})
+    else:
+        event["message"] = scrub(str(event["event"]))
+        event["event"] = "library.logged"
     return event
 
 
@@ -136,9 +147,8 @@ def configure(
             foreign_pre_chain=[
                 add_level,
                 structlog.stdlib.add_logger_name,
-                structlog.stdlib.ExtraAdder(allow=_EXTRA_KEYS),
                 add_time,
-                _scrub_foreign,
+                _name_event,
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -148,6 +158,8 @@ def configure(
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for ours in _OURS:
+        logging.getLogger(ours).setLevel(logging.INFO)
     for quiet in ("aiohttp.server", "aiohttp.access"):
         logging.getLogger(quiet).addFilter(_QuietBadRequests())
     return writer
@@ -162,10 +174,12 @@ class _ForeignHandler(logging.Handler):
     """Hands lines of library loggers to the writer."""
 
     def __init__(self, writer: LineWriter) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _is_ours(record):
+            telemetry.count(record.msg if isinstance(record.msg, str) else "")
         try:
             self._writer.write(self.format(record).encode("utf-8", "replace") + b"\n")
         except Exception:  # noqa: BLE001 - a library's broken record must not reach the library's caller

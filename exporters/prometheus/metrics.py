@@ -1,12 +1,14 @@
 """The registry: what the recorder tells it, and what a scrape gets.
 
 The recorder calls in after each commit, from its thread; scrapes come from another. One lock is held a batch,
-and at a scrape while the samples are taken, not while they are written as text.
+and at a scrape while the samples are taken, not while they are written as text. Whoever moves what the scrape
+inputs tell shares that lock: a scrape then sees the journal and the counters of one instant.
 """
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
@@ -39,6 +41,7 @@ class Metrics(Collector):
         inputs: functions read at scrape time.
         build: what runs.
         now: wall clock.
+        lock: re-entrant; held whenever counts move or are taken.
         max_instance_series: instances that have series of their own.
         providers: names of the readers in use; their label sets exist from the start.
     """
@@ -49,6 +52,7 @@ class Metrics(Collector):
         build: BuildInfo,
         *,
         now: Callable[[], Millis],
+        lock: AbstractContextManager[object] | None = None,
         max_instance_series: int = 1000,
         providers: Sequence[str] = (),
     ) -> None:
@@ -56,7 +60,7 @@ class Metrics(Collector):
         self._inputs = inputs
         self._build = build
         self._now = now
-        self._lock = threading.Lock()
+        self._lock = threading.RLock() if lock is None else lock
         self._settled = 0
         self._instances = InstanceSeries(max_instance_series)
         self._messages = MessageMemory()

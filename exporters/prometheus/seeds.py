@@ -44,8 +44,12 @@ DROPPED: Final = (
     ("ingest", "observer_crash"),
     ("journal", "disk_full"),
     ("journal", "journal_full"),
+    ("journal", "write_failed"),
     ("journal", "record_too_large"),
+    ("journal", "unencodable"),
     ("journal", "corrupt"),
+    ("journal", "unknown_version"),
+    ("journal", "worker_killed"),
     ("store", "refused"),
 )
 EXPORT_DROPPED: Final = (
