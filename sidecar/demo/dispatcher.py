@@ -50,6 +50,7 @@ class DispatcherSimulator:
         rate: float = 12.0,
         refuse_every: int = REFUSE_EVERY,
         instances: tuple[str, ...] = tuple(FATES),
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         """Be ready to start.
 
@@ -58,6 +59,7 @@ class DispatcherSimulator:
             rate: calls a second, all instances together.
             refuse_every: as `REFUSE_EVERY`; 0 refuses none.
             instances: the names to drive.
+            poll_seconds: wait between two questions for the QR code while an instance connects.
         """
         self.answers: Counter[tuple[str, int]] = Counter()
         self.errors: Counter[tuple[str, str]] = Counter()
@@ -67,6 +69,7 @@ class DispatcherSimulator:
         self._step_seconds = len(instances) / rate
         self._refuse_every = refuse_every
         self._instances = instances
+        self._poll_seconds = poll_seconds
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self._new = 0
         self._stop = asyncio.Event()
@@ -134,7 +137,7 @@ class DispatcherSimulator:
             _, answer = await self._call(base_url, instance, calls.qr_code(instance))
             if _state(answer) == "connected":
                 return True
-            await self._pause(POLL_SECONDS)
+            await self._pause(self._poll_seconds)
             if self._stop.is_set():
                 break
         return False

@@ -8,6 +8,7 @@ of it, in HTML.
 
 import argparse
 import asyncio
+import json
 from collections import Counter
 from typing import Any, Final
 
@@ -227,8 +228,13 @@ async def _body(request: web.Request) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
+def _compact(body: Any) -> str:
+    """Write JSON without spaces, as Go does."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
 def _json(body: dict[str, Any], status: int = 200) -> web.Response:
-    answer = web.json_response(body, status=status)
+    answer = web.json_response(body, status=status, dumps=_compact)
     if isinstance(answer.body, bytes) and len(answer.body) >= COMPRESS_MIN_BYTES:
         answer.enable_compression()
     return answer
