@@ -54,3 +54,13 @@ def first_chat(*raws: str | None) -> Chat:
         if found.jid is not None:
             return found
     return NO_CHAT
+
+
+def phone_first(jid: str | None, alternative: str | None) -> Chat:
+    """Normalize a chat that may be a LID: the phone JID beside it wins (README 0.2)."""
+    found = chat(jid)
+    if found.jid is not None and found.jid.endswith("@lid"):
+        other = chat(alternative)
+        if other.jid is not None and other.jid.endswith(USER_SERVER):
+            return other
+    return found

@@ -1,12 +1,16 @@
 """Checks of a callback's signature: over the raw payload as it streams by, compared in constant time."""
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import Final
+
+import msgspec
 
 from sidecar.exchange import Exchange, Signature
 
-BEARER = b"bearer "
+BEARER: Final = b"bearer "
 
 
 class SharedSecret:
@@ -28,7 +32,7 @@ class SharedSecret:
             self._outcome = Signature.VALID if hmac.compare_digest(given, secret) else Signature.INVALID
 
     def feed(self, chunk: bytes) -> None:
-        """Nothing of the body is signed."""
+        """Take the next raw bytes, which are not signed."""
 
     def finish(self) -> Signature:
         """Tell the outcome."""
@@ -65,15 +69,44 @@ class BodyHmac:
         )
 
 
-class Refused:
-    """A signature that cannot be right whatever the body: wrong algorithm or form."""
+class Fixed:
+    """An outcome the head alone decides, whatever the body holds."""
 
-    def __init__(self, outcome: Signature = Signature.INVALID) -> None:
+    def __init__(self, outcome: Signature) -> None:
         self._outcome = outcome
 
     def feed(self, chunk: bytes) -> None:
-        """Nothing can change the outcome."""
+        """Take the next raw bytes, which change nothing."""
 
     def finish(self) -> Signature:
         """Tell the outcome."""
         return self._outcome
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    alg: str | None = None
+    exp: float | None = None
+
+
+_CLAIMS: Final = msgspec.json.Decoder(_Claims)
+TOKEN_MAX: Final = 4096
+
+
+def signed_token(exchange: Exchange, secret: bytes) -> Fixed | None:
+    """Check an `Authorization: Bearer` JSON Web Token signed with HS256 (RFC 7515, RFC 7519).
+
+    Returns:
+        None where the head holds no token of three parts.
+    """
+    given = exchange.request_header(b"authorization") or b""
+    parts = given[len(BEARER) :].strip().split(b".")
+    if given[: len(BEARER)].lower() != BEARER or len(parts) != 3 or len(given) > TOKEN_MAX:
+        return None
+    try:
+        head, claims, signature = (base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)) for part in parts)
+        alg, exp = _CLAIMS.decode(head).alg, _CLAIMS.decode(claims).exp
+    except (ValueError, RecursionError):
+        return None
+    right = hmac.compare_digest(signature, hmac.digest(secret, parts[0] + b"." + parts[1], hashlib.sha256))
+    fresh = exp is None or exp * 1000 >= exchange.started_at
+    return Fixed(Signature.VALID if right and alg == "HS256" and fresh else Signature.INVALID)
