@@ -60,6 +60,8 @@ class WireError(StrEnum):
     """A callback's signature did not verify in `reject` mode: 401."""
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     """A callback held for verification outgrew its bound: 413."""
+    BAD_REQUEST = "BAD_REQUEST"
+    """The caller's body broke HTTP after its head was taken: 400."""
 
 
 class Signature(StrEnum):

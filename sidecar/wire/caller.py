@@ -1,0 +1,312 @@
+"""Connections from callers: one protocol that reads heads and hands bodies to the exchange in flight.
+
+Theory of operation. A connection is in one mode:
+
+    HEAD     between requests, or collecting a head that came in pieces
+    BODY     the exchange in flight takes what arrives
+    ANSWER   the request is whole; what arrives now belongs to later requests: it is kept, reading pauses
+    TUNNEL   the protocol was switched; bytes go through
+    LINGER   the last answer is written; what arrives is discarded, so that the answer is read, not a reset
+    CLOSED   gone
+
+    HEAD -> BODY -> ANSWER -> HEAD         an exchange on a kept connection
+    HEAD -> ANSWER -> TUNNEL               101
+    HEAD, BODY, ANSWER -> LINGER -> CLOSED a refusal, an early answer, the end of a kept connection
+
+Requests are answered one at a time, in order (RFC 9112 section 9.3.2): at most one read's worth of later bytes
+is kept.
+"""
+
+import asyncio
+import math
+import socket
+import struct
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from sidecar.clock import monotonic_ns
+from sidecar.wire.answer import error_answer
+from sidecar.wire.head import END, HeadBuffer
+from sidecar.wire.refusal import REFUSALS, Reason, Refused
+from sidecar.wire.relay import Relay
+from sidecar.wire.request_head import RequestHead, parse_request
+from sidecar.wire.upstream import keep_alive
+
+if TYPE_CHECKING:
+    from sidecar.wire.forwarder import Forwarder
+
+HEAD: Final = 0
+BODY: Final = 1
+ANSWER: Final = 2
+TUNNEL: Final = 3
+LINGER: Final = 4
+CLOSED: Final = 5
+
+
+class CallerUser(Protocol):
+    """Who uses a caller's connection between two heads: an exchange in flight, or a tunnel."""
+
+    def caller_data(self, data: bytes) -> None:
+        """Take bytes of the request's body, or of the tunnel."""
+        ...
+
+    def caller_eof(self) -> bool:
+        """Take note that the caller sends no more; true keeps the connection open for the answer."""
+        ...
+
+    def caller_lost(self) -> None:
+        """Take note that the connection is gone."""
+        ...
+
+    def caller_blocked(self, *, blocked: bool) -> None:
+        """Take note that the caller takes no more bytes for now, or does again."""
+        ...
+
+
+class CallerConnection(asyncio.Protocol):
+    """One connection from a caller.
+
+    Attributes:
+        over: it came beyond the bound on connections; its requests are answered 503.
+        ahead: bytes that came after the request in flight.
+        deadline: loop time at which `expire` is called.
+    """
+
+    __slots__ = (
+        "_buffer", "_first_byte_ns", "_lingered", "_paused", "ahead", "blocked", "deadline", "eof", "forwarder",
+        "mode", "over", "transport", "user", "write",
+    )  # fmt: skip
+
+    def __init__(self, forwarder: "Forwarder") -> None:
+        self.forwarder = forwarder
+        self.mode = HEAD
+        self.over = False
+        self.ahead = b""
+        self.blocked = False
+        self.eof = False
+        self.deadline = math.inf
+        self.user: CallerUser | None = None
+        self._buffer: HeadBuffer | None = None
+        self._first_byte_ns = 0
+        self._paused = False
+        self._lingered = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Set bounds and keep-alive probes; count the connection in."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.write = self.transport.write
+        self.transport.set_write_buffer_limits(high=self.forwarder.limits.high_water_bytes)
+        keep_alive(self.transport)
+        if not self.forwarder.caller_opened(self):
+            self.mode = CLOSED
+            self.transport.abort()
+            return
+        self.deadline = self.forwarder.after(self.forwarder.limits.head_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the caller sent."""
+        mode = self.mode
+        if mode == HEAD:
+            self._take_head(data)
+        elif mode in {BODY, TUNNEL}:
+            if self.user is not None:
+                self.user.caller_data(data)
+        elif mode == ANSWER:
+            self.ahead += data
+            self.pause()
+        elif mode == LINGER:
+            self._lingered += len(data)
+            if self._lingered > self.forwarder.limits.linger_bytes_max:
+                self.transport.close()
+
+    def eof_received(self) -> bool:
+        """Take note that the caller sends no more; keep the connection while an answer is due."""
+        self.eof = True
+        if self.user is None:
+            return False
+        return self.user.caller_eof() and self.forwarder.route.tls is None
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause changes nothing here
+        """Count the connection out; what is in flight goes on without it."""
+        if self.mode != CLOSED or self.user is not None:
+            self.mode = CLOSED
+            self.forwarder.caller_closed(self)
+            user, self.user = self.user, None
+            if user is not None:
+                user.caller_lost()
+
+    def pause_writing(self) -> None:
+        """Hand on back-pressure."""
+        self.blocked = True
+        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        if self.user is not None:
+            self.user.caller_blocked(blocked=True)
+
+    def resume_writing(self) -> None:
+        """Hand on relief."""
+        self.blocked = False
+        if self.user is not None:
+            self.deadline = math.inf
+            self.user.caller_blocked(blocked=False)
+        elif self.mode == HEAD:
+            self._next()
+
+    def pause(self) -> None:
+        """Stop reading; may be called again."""
+        if not self._paused and self.mode != CLOSED:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading; may be called again."""
+        if self._paused and self.mode != CLOSED:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _take_head(self, data: bytes) -> None:
+        """Read a request head, or a piece of one, and begin its exchange."""
+        forwarder = self.forwarder
+        limits = forwarder.limits
+        try:
+            if self._buffer is None:
+                if data[0] in b"\r\n":
+                    # RFC 9112 section 2.2: an empty line before a request is ignored.
+                    data = data.removeprefix(b"\r\n")
+                    if not data:
+                        return
+                if not 65 <= data[0] <= 90 and data != b"\r":
+                    raise Refused(Reason.BAD_METHOD)  # noqa: TRY301 - every refusal of a head ends below
+                self._first_byte_ns = monotonic_ns()
+                end = data.find(END) + 4
+                if end == len(data):
+                    head, rest = data, b""
+                elif end > 3:
+                    head, rest = data[:end], data[end:]
+                else:
+                    self._buffer = HeadBuffer(limits)
+                    self.deadline = forwarder.after(limits.head_seconds)
+                    self._buffer.feed(data)
+                    return
+            else:
+                found = self._buffer.feed(data)
+                if found is None:
+                    return
+                head, rest = found
+                self._buffer = None
+            request = parse_request(
+                head, prefix=forwarder.prefix, authority=forwarder.authority, limits=limits
+            )
+        except Refused as refused:
+            self.refuse(refused.reason)
+            return
+        self._begin(request, rest)
+
+    def _begin(self, request: RequestHead, rest: bytes) -> None:
+        self.mode = BODY
+        self.deadline = math.inf
+        relay = Relay(self, request, self._first_byte_ns)
+        self.user = relay
+        relay.start(rest)
+
+    def request_whole(self, rest: bytes) -> None:
+        """Take note that the request in flight is whole; `rest` belongs to later ones."""
+        self.mode = ANSWER
+        if not self.blocked:
+            self.deadline = math.inf
+        if rest:
+            self.ahead = rest
+            self.pause()
+
+    def switch(self, tunnel: CallerUser) -> None:
+        """Hand the connection to a tunnel."""
+        self.mode = TUNNEL
+        self.user = tunnel
+        self.deadline = math.inf
+
+    def exchange_over(self, *, keep: bool) -> None:
+        """Go on after an exchange: the next request, or the end of the connection."""
+        self.user = None
+        if self.mode == CLOSED:
+            return
+        if not keep or self.eof:
+            self.finish()
+            return
+        self.mode = HEAD
+        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        if self.ahead:
+            # In a turn of its own: a caller that pipelines thousands of requests must not nest them.
+            self.forwarder.loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """Take up the bytes that came ahead, once the caller has taken its answers."""
+        if self.mode != HEAD or self.blocked:
+            return
+        self.resume()
+        if self.ahead:
+            data, self.ahead = self.ahead, b""
+            self._take_head(data)
+
+    def refuse(self, reason: Reason) -> None:
+        """Answer a request that breaks a rule, and close."""
+        self.forwarder.count_refusal(reason)
+        refusal = REFUSALS[reason]
+        self.write(error_answer(refusal.status, reason.value.upper(), refusal.message, close=True))
+        self.linger()
+
+    def finish(self) -> None:
+        """Close after what was written is sent."""
+        if self.mode == CLOSED:
+            return
+        if self.ahead:
+            self.linger()
+            return
+        self.mode = LINGER
+        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        self.transport.close()
+
+    def linger(self) -> None:
+        """Close in steps (RFC 9112 section 9.6): end the sending side, discard what still arrives, close."""
+        if self.mode in {CLOSED, LINGER}:
+            return
+        self.mode = LINGER
+        self.user = None
+        self.ahead = b""
+        self.deadline = self.forwarder.after(self.forwarder.limits.linger_seconds)
+        if self.eof or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.resume()
+
+    def cut(self, *, reset: bool) -> None:
+        """End in the middle of an answer, so that it cannot be taken for a whole one.
+
+        Where the caller can only tell the end of the answer from the connection's, it must see a reset.
+        """
+        self.user = None
+        if self.mode == CLOSED:
+            return
+        if reset:
+            raw = self.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.mode = LINGER
+        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self.mode != CLOSED:
+            self.transport.abort()
+
+    def expire(self) -> None:
+        """End what took too long."""
+        self.deadline = math.inf
+        if self.mode == HEAD and self._buffer is not None:
+            self._buffer = None
+            self.refuse(Reason.HEAD_TIMEOUT)
+        elif self.mode == BODY and not self.blocked:
+            self.forwarder.count_refusal(Reason.BODY_TIMEOUT)
+            self.abort()
+        elif self.mode == HEAD and not self.blocked:
+            self.finish()
+        else:
+            self.abort()

@@ -1,0 +1,173 @@
+"""A forwarder: one route's listener, its connections, and the one timer that ends what takes too long."""
+
+import asyncio
+import math
+import socket
+from typing import Final
+
+from sidecar.clock import monotonic_ns
+from sidecar.exchange import Observer, WireError
+from sidecar.wire.caller import HEAD, CallerConnection
+from sidecar.wire.counters import Counters
+from sidecar.wire.limits import Limits
+from sidecar.wire.refusal import Reason
+from sidecar.wire.relay import Relay
+from sidecar.wire.route import Route
+from sidecar.wire.upstream import Pool
+
+_BACKLOG: Final = 1024
+
+
+class Forwarder:
+    """Forwards one route's traffic. Create and use it inside a running loop."""
+
+    def __init__(self, route: Route, limits: Limits, observer: Observer, counters: Counters) -> None:
+        self.route = route
+        self.limits = limits
+        self.observer = observer
+        self.counters = counters
+        self.direction = route.direction
+        self.verify_mode = route.verify_mode
+        self.prefix = route.upstream.prefix
+        self.authority = route.upstream.authority
+        self.loop = asyncio.get_running_loop()
+        self.pool = Pool(route.upstream, limits, counters)
+        self.draining = False
+        self._active = 0
+        self._callers: set[CallerConnection] = set()
+        self._orphans: set[Relay] = set()
+        self._servers: list[asyncio.Server] = []
+        self._now = self.loop.time()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._drain_idle_at = math.inf
+        self._quiet = asyncio.Event()
+
+    async def serve(self, sock: socket.socket) -> asyncio.Server:
+        """Accept on a bound socket until drained or aborted; may be called for several."""
+        server = await self.loop.create_server(
+            lambda: CallerConnection(self), sock=sock, ssl=self.route.tls, backlog=_BACKLOG
+        )
+        self._servers.append(server)
+        if self._sweeping is None:
+            self._sweep()
+        return server
+
+    async def drain(self, seconds: float) -> None:
+        """Stop accepting, let exchanges in flight finish, then cut what is left.
+
+        Connections get `Connection: close` with their next answer; idle ones are closed after
+        `drain_idle_seconds`, so that a request already on its way is still served.
+        """
+        self.draining = True
+        self._stop_accepting()
+        self.pool.close_idle()
+        self._drain_idle_at = self.loop.time() + self.limits.drain_idle_seconds
+        self._check_quiet()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        except TimeoutError:
+            pass
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut every connection now."""
+        self.draining = True
+        self._stop_accepting()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        for caller in tuple(self._callers):
+            caller.abort()
+        for orphan in tuple(self._orphans):
+            orphan.fail(WireError.TIMEOUT)
+        self.pool.abort()
+
+    def _stop_accepting(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    # -- what connections and relays tell ----------------------------------------------------------------
+
+    def after(self, seconds: float) -> float:
+        """Give a deadline for the sweep, never early: the sweep's own time may be that old."""
+        return self._now + seconds + self.limits.sweep_seconds
+
+    def caller_opened(self, caller: CallerConnection) -> bool:
+        """Count a connection in; false if there are so many that it must be cut at once."""
+        limits = self.limits
+        count = len(self._callers)
+        if count >= limits.connections_max + limits.overflow_max:
+            self.count_refusal(Reason.CONNECTIONS)
+            return False
+        caller.over = count >= limits.connections_max
+        self._callers.add(caller)
+        self.counters.open_connections[self.direction] += 1
+        return True
+
+    def caller_closed(self, caller: CallerConnection) -> None:
+        """Count a connection out."""
+        self._callers.discard(caller)
+        self.counters.open_connections[self.direction] -= 1
+        if self.draining:
+            self._check_quiet()
+
+    def begun(self) -> None:
+        """Count an exchange in."""
+        self._active += 1
+        self.counters.exchanges[self.direction] += 1
+        self.counters.active_requests[self.direction] += 1
+
+    def over(self, relay: Relay) -> None:
+        """Count an exchange out."""
+        self._active -= 1
+        self.counters.active_requests[self.direction] -= 1
+        if self._orphans:
+            self._orphans.discard(relay)
+        if self.draining:
+            self._check_quiet()
+
+    def orphaned(self, relay: Relay) -> None:
+        """Watch over an exchange whose caller has gone."""
+        self._orphans.add(relay)
+
+    def count_refusal(self, reason: Reason) -> None:
+        """Count a message refused."""
+        self.counters.refusals[self.direction, reason] += 1
+
+    def count_bad_answer(self, reason: Reason) -> None:
+        """Count an answer of the upstream refused."""
+        self.counters.bad_answers[self.direction, reason] += 1
+
+    def count_error(self, error: WireError) -> None:
+        """Count an exchange that failed."""
+        self.counters.errors[self.direction, error] += 1
+
+    def observer_crashed(self, call: str) -> None:
+        """Count a crash of the observer."""
+        self.counters.observer_crashes[call] += 1
+
+    # -- time --------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """End what takes too long; one timer for all connections, as coarse as its bound says."""
+        now = self._now = self.loop.time()
+        drain_idle = self.draining and now >= self._drain_idle_at
+        for caller in tuple(self._callers):
+            user = caller.user
+            if user is not None and isinstance(user, Relay) and user.deadline <= now:
+                user.expire()
+            if caller.deadline <= now:
+                caller.expire()
+            elif drain_idle and caller.mode == HEAD:
+                caller.finish()
+        for orphan in tuple(self._orphans):
+            if orphan.deadline <= now:
+                orphan.expire()
+        self.pool.sweep(monotonic_ns())
+        self._sweeping = self.loop.call_later(self.limits.sweep_seconds, self._sweep)
+
+    def _check_quiet(self) -> None:
+        if not self._active and not self._callers:
+            self._quiet.set()
