@@ -161,3 +161,57 @@ class ActionKind(StrEnum):
     LEAVE_COOLDOWN = "LEAVE_COOLDOWN"
     REINITIALISE = "REINITIALISE"
     BAN = "BAN"
+
+
+class WarmUpPhase(StrEnum):
+    """How far an instance is warmed up; derived, never stored."""
+
+    NEWBORN = "NEWBORN"
+    OBSERVER = "OBSERVER"
+    INTERACTING = "INTERACTING"
+    SOCIAL = "SOCIAL"
+    READY = "READY"
+
+
+class AlertSeverity(StrEnum):
+    """How serious an alert is."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class AlertCode(StrEnum):
+    """What an alert is about (rules.md section 9)."""
+
+    BLOCK_DETECTED = "BLOCK_DETECTED"
+    HIGH_DELIVERY_FAILURES = "HIGH_DELIVERY_FAILURES"
+    OVERHEATED = "OVERHEATED"
+    COOLDOWN_REQUIRED = "COOLDOWN_REQUIRED"
+    SCORE_DEGRADING = "SCORE_DEGRADING"
+    LOW_REPLY_RATE = "LOW_REPLY_RATE"
+    RAPID_SCORE_DROP = "RAPID_SCORE_DROP"
+    NO_HUMAN_INTERACTION = "NO_HUMAN_INTERACTION"
+    DELIVERY_DROP = "DELIVERY_DROP"
+    SEND_DELAY_SPIKE = "SEND_DELAY_SPIKE"
+
+
+class HealthAction(StrEnum):
+    """What may or should be done with an instance now; advice only."""
+
+    VIEW_HEALTH = "VIEW_HEALTH"
+    CONNECT = "CONNECT"
+    RECONNECT = "RECONNECT"
+    ENTER_COOLDOWN = "ENTER_COOLDOWN"
+    ALLOW_DISPATCH = "ALLOW_DISPATCH"
+    BLOCK_DISPATCH = "BLOCK_DISPATCH"
+    ALERT = "ALERT"
+
+
+class HealthEvent(StrEnum):
+    """What an evaluation announces."""
+
+    ENTERED_COOLDOWN = "InstanceEnteredCooldown"
+    RECOVERED = "InstanceRecovered"
+    AT_RISK = "InstanceAtRisk"

@@ -1,0 +1,38 @@
+"""Reputation and snapshot as the reference behaves: scored at every look, every report counted."""
+
+from collections.abc import Iterable
+
+from domain.cooldown import at_evaluation_of_reference, exit_of_reference
+from domain.evaluation import evaluate
+from domain.health_ports import Fact
+from domain.reputation import Reputation
+from domain.snapshot import Snapshot, count
+from domain.words import Millis, TemperatureLevel
+
+AUTO_EXIT_SCORE = 50
+
+
+def count_every_report(facts: Iterable[Fact], since: Millis, until: Millis) -> Snapshot:
+    """Count a window without telling repeats (Q11) or our own mark-as-read (Q12) apart."""
+    anonymous = [
+        fact._replace(message_id=None, source=type(fact.source).WEBHOOK, seq=number)
+        for number, fact in enumerate(facts)
+    ]
+    return count(anonymous, since, until)
+
+
+def evaluate_reputation(before: Reputation, snapshot: Snapshot, clock: Millis) -> Reputation:
+    """Do steps A to H at once, at the clock (Q01, Q02, Q03, Q08)."""
+    evaluated = evaluate(before.score, before.last_human_at, snapshot, clock)
+    after = before._replace(
+        score=evaluated.score,
+        level=evaluated.level,
+        trend=evaluated.trend,
+        alerts=evaluated.alerts,
+        snapshot=snapshot,
+        last_evaluated_at=clock,
+        last_human_at=clock if snapshot.human_interactions > 0 else before.last_human_at,
+    )
+    if after.level is TemperatureLevel.COOLDOWN and after.score >= AUTO_EXIT_SCORE:
+        after = exit_of_reference(after)
+    return at_evaluation_of_reference(after, evaluated, clock)

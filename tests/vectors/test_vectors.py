@@ -1,0 +1,53 @@
+"""Every recorded case of the reference runs against the domain."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.vectors.__main__ import main
+from tests.vectors.cases import EXCLUDED, RUNNERS
+from tests.vectors.wire import Json
+
+DATA = Path(__file__).parent / "data"
+CASES = [
+    (file.stem, document["schema"], case)
+    for file in sorted(DATA.glob("*.json"))
+    for document in [json.loads(file.read_text("utf-8"))]
+    for case in document["cases"]
+]
+
+
+def test_all_609_cases_are_here() -> None:
+    """No case of the recorded set was left out of the copy."""
+    assert len(CASES) == 609
+
+
+@pytest.mark.parametrize(("schema", "case"), [pytest.param(s, c, id=f"{f}-{c['name']}") for f, s, c in CASES])
+def test_the_reference_mode_gives_what_the_reference_gave(schema: str, case: Json) -> None:
+    """The pure functions, put together like the reference, give its recorded output."""
+    if EXCLUDED & set(case.get("quirks", ())):
+        assert RUNNERS[schema](case["input"]) != case["expected"], (
+            "the accident is imitated: stop excluding it"
+        )
+        return
+
+    assert RUNNERS[schema](case["input"]) == case["expected"]
+
+
+def test_the_runner_fails_on_a_wrong_expectation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory with one wrong case is reported by name and by exit code."""
+    document = json.loads((DATA / "evaluate_window.json").read_text("utf-8"))
+    document["cases"] = document["cases"][:2]
+    document["cases"][1]["expected"]["scoreDelta"] = 7
+    (tmp_path / "some.json").write_text(json.dumps(document), "utf-8")
+
+    code = main([str(tmp_path)])
+
+    assert code == 1
+    assert f"failed: {document['cases'][1]['name']}" in capsys.readouterr().out
+
+
+def test_the_runner_refuses_an_empty_directory(tmp_path: Path) -> None:
+    """A wrong path is not a success."""
+    assert main([str(tmp_path)]) == 2
