@@ -1,13 +1,21 @@
 """What the sidecar says of itself on its admin listener: the ledger, counts and states by instance."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-ANSWER_SECONDS: Final = 5.0
+from domain.words import Millis
+from sidecar.clock import now_ms
+
+ANSWER_SECONDS: Final = 10.0
+LATE_MS: Final = 3_600_000
+"""How far a fact's own time may be from when it was recorded."""
 PAGES_MAX: Final = 100
 
 
@@ -90,6 +98,15 @@ def read_metrics(text: str, states: Iterable[dict[str, Any]] = ()) -> Reading:
     )
 
 
+def millis(text: str) -> Millis:
+    """Read an ISO-8601 time of the admin API.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
 class AdminReader:
     """Asks one sidecar's admin listener."""
 
@@ -105,9 +122,33 @@ class AdminReader:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return None
 
+    async def stored_since(self, started_at: Millis) -> int | None:
+        """Count the rows of all timelines that were recorded since then; None when it does not answer.
+
+        The audit trail itself, counted row by row: what the metrics call recorded must equal it.
+        """
+        query = {"since": str(started_at - LATE_MS), "until": str(now_ms() + LATE_MS)}
+        try:
+            names = [str(state["instanceId"]) for state in await self._instances()]
+            return sum([await self._rows_since(name, query, started_at) for name in names])
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError):
+            return None
+
     async def close(self) -> None:
         """Ask no more."""
         await self._session.close()
+
+    async def _rows_since(self, instance: str, query: Mapping[str, str], started_at: Millis) -> int:
+        path = f"{self.base_url}/v1/instances/{quote(instance, safe='')}/timeline"
+        rows = 0
+        async with self._session.get(
+            path, params=query, headers={"Accept": "application/x-ndjson"}
+        ) as answer:
+            answer.raise_for_status()
+            async for line in answer.content:
+                recorded_at = json.loads(line).get("recordedAt")  # a gap's line has none
+                rows += recorded_at is not None and millis(recorded_at) >= started_at
+        return rows
 
     async def _text(self, path: str) -> str:
         async with self._session.get(self.base_url + path) as answer:

@@ -69,6 +69,7 @@ async def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     sidecar ended well; 1 otherwise.
     """
     console = console or _console()
+    started_at = now_ms()
     stop = stop_on_signals()
     with _data_dir(options.data_dir) as data_dir:
         try:
@@ -76,12 +77,13 @@ async def run_demo(options: DemoOptions, console: Console | None = None) -> int:
                 _lead_in(console, data_dir, options)
                 await _watch(options, parts, console, stop)
                 reading = await _settle(parts)
+                stored = await parts.reader.stored_since(started_at)
                 code = await parts.sidecar.stop()
                 ends = Ends.of(parts.dispatcher, parts.provider)
         except SidecarFailedError as error:
             console.print(str(error), style="red", markup=False, soft_wrap=True)
             return 1
-        problems = summarize(console, reading, ends, code)
+        problems = summarize(console, reading, stored, ends, code)
         for problem in problems:
             console.print(problem, style="red", markup=False, soft_wrap=True)
         if problems:

@@ -46,8 +46,13 @@ class Ends(NamedTuple):
         )
 
 
-def summarize(console: Console, reading: Reading | None, ends: Ends, exit_code: int) -> list[str]:
-    """Print the summary; give what is wrong, nothing when all is well."""
+def summarize(
+    console: Console, reading: Reading | None, stored: int | None, ends: Ends, exit_code: int
+) -> list[str]:
+    """Print the summary; give what is wrong, nothing when all is well.
+
+    `stored` is the number of timeline rows, counted one by one; None when they could not be read.
+    """
     if reading is not None:
         console.print(instance_table(reading, now_ms(), console.width))
     by_status = Counter[int]()
@@ -63,14 +68,14 @@ def summarize(console: Console, reading: Reading | None, ends: Ends, exit_code: 
         f"{tries['unsent']} unsent at the end, {ends.repeats} seen again"
     )
     if reading is not None:
-        lines.append(f"ledger: {reading.ledger}")
+        lines += [f"ledger: {reading.ledger}", f"timelines: {stored} rows"]
         lines += [f"lost, {reason}: {count}" for reason, count in sorted(reading.lost_by_reason.items())]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    return _problems(reading, ends, exit_code)
+    return _problems(reading, stored, ends, exit_code)
 
 
-def _problems(reading: Reading | None, ends: Ends, exit_code: int) -> list[str]:
+def _problems(reading: Reading | None, stored: int | None, ends: Ends, exit_code: int) -> list[str]:
     problems = []
     if reading is None:
         problems.append("the sidecar's metrics could not be read")
@@ -80,6 +85,8 @@ def _problems(reading: Reading | None, ends: Ends, exit_code: int) -> list[str]:
         problems.append(f"{reading.ledger.pending} facts are still pending")
     elif not reading.ledger.observed:
         problems.append("the sidecar observed nothing")
+    elif stored != reading.ledger.recorded:
+        problems.append(f"the timelines hold {stored} rows, the metrics say {reading.ledger.recorded}")
     if ends.received != ends.served:
         problems.append(
             f"the ends disagree on the answers: dispatcher {ends.received - ends.served} more, "

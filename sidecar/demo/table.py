@@ -4,7 +4,6 @@ Every number comes from the sidecar's admin listener, none from the simulators.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from rich import box
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.words import Millis
-from sidecar.demo.reading import Reading, Row
+from sidecar.demo.reading import Reading, Row, millis
 
 LINE_EVERY_MS: Final = 5000
 _MESSAGES: Final = {
@@ -120,7 +119,6 @@ def _ago(at: Any, now: Millis) -> str:
     if not isinstance(at, str):
         return ""
     try:
-        seconds = now / 1000 - datetime.fromisoformat(at).timestamp()
+        return f"{max(0, now - millis(at)) / 1000:.0f} s"
     except ValueError:
         return ""
-    return f"{max(0.0, seconds):.0f} s"
