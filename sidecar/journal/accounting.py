@@ -1,0 +1,180 @@
+"""What one folder's records say about its losses: the running totals, turned into gaps.
+
+Pure bookkeeping over what `reader` gives; no files. Used by the recorder's tail and by the offline audit, so
+that both tell the same.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+from domain.exchange import ExchangeFacts
+from domain.recorded import SOURCES, BySource, Gap, Tally
+from domain.words import Millis, Source
+from sidecar.journal.layout import FACTS, LossReason, Totals, count_facts, decode_facts, decode_state
+from sidecar.journal.page import PageReading
+from sidecar.journal.reader import Damage, Found
+
+
+class Entry(NamedTuple):
+    """One step of a folder: a record with its facts, a gap, or both; where it ends; the records so far."""
+
+    segment: int
+    end: int
+    at: Millis
+    facts: ExchangeFacts | None
+    facts_by_source: BySource
+    records: int
+    gaps: tuple[Gap, ...] = ()
+    lost: BySource = BySource()
+
+
+class Unread(NamedTuple):
+    """Bytes that were no records, in a segment."""
+
+    segment: int
+    damage: Damage
+
+
+class Accounting:
+    """Follows one folder from its beginning, or from the beginning of a segment when it was read before.
+
+    Attributes:
+        totals: as of the last record.
+        last_at: when the last exchange read had ended; the folder's start before the first.
+        unread: damage since the last record; what it cost is known at the next one.
+    """
+
+    def __init__(self, name: str, started_at: Millis, *, from_start: bool) -> None:
+        self._name = name
+        self._aligned = from_start
+        self._losses: dict[str, BySource] | None = {} if from_start else None
+        self.totals = Totals()
+        self.last_at = started_at
+        self.unread: list[Unread] = []
+
+    def take(self, segment: int, found: Found, written_at: Millis) -> Entry | None:
+        """Take the next record; None when it says nothing new.
+
+        Args:
+            segment: where it stands.
+            found: the record.
+            written_at: when the segment was last written; bounds a gap that no exchange bounds.
+        """
+        if found.kind == FACTS:
+            try:
+                facts = decode_facts(found.payload)
+            except msgspec.DecodeError:
+                # It verifies but makes no sense: another version wrote it. Its totals tell what it held.
+                damage = Damage(found.start, found.end, LossReason.UNKNOWN_VERSION)
+                self.unread.append(Unread(segment, damage))
+                return self._entry(segment, found, found.totals, max(self.last_at, written_at))
+            count = BySource(*count_facts(facts))
+            before = Totals(found.totals.records - 1, minus(found.totals.journaled, count))
+            entry = self._entry(segment, found, before, facts.ended_at)
+            self.last_at = facts.ended_at
+            return Entry(
+                segment, found.end, facts.ended_at, facts, count, found.totals.records, entry.gaps, entry.lost
+            )
+        entry = self._entry(segment, found, found.totals, max(self.last_at, written_at))
+        gaps, lost = self._told(segment, found)
+        if not entry.gaps and not gaps:
+            return None
+        return entry._replace(gaps=entry.gaps + gaps, lost=plus(entry.lost, lost))
+
+    def closing(self, page: PageReading | None, tally: Tally, segment: int, end: int) -> Entry | None:
+        """Account the end of a folder whose owner is gone and whose every record is settled.
+
+        What the page had observed and the tally does not know is lost: told reasons first, then what the
+        worker had in hand when it died, the rest was journaled and cannot be read.
+        """
+        if page is None:
+            if not self.unread:
+                return None
+            gap = self._gap(segment, end, "unread", self.last_at, self.last_at, self._reason(), 0)
+            return self._closed(segment, end, (gap,), BySource())
+        settled = plus(tally.recorded, plus(tally.repeated, tally.lost))
+        missing = minus(page.observed, settled)
+        lost = missing
+        gaps = []
+        since, until = self.last_at, max(self.last_at, page.heartbeat_at)
+        for row in page.losses.rows if self._losses is not None else ():
+            share = least(missing, minus(row.total, (self._losses or {}).get(row.reason, BySource())))
+            missing = minus(missing, share)
+            gaps.append(self._gap(segment, end, row.reason, row.since, row.until, row.reason, share.total))
+        in_hand = minus(page.observed, plus(page.lost, most(page.journaled, self.totals.journaled)))
+        share = least(missing, in_hand)
+        missing = minus(missing, share)
+        killed, corrupt = LossReason.WORKER_KILLED, self._reason()
+        gaps.append(self._gap(segment, end, "killed", until, until, killed, share.total))
+        gaps.append(self._gap(segment, end, "unread", since, until, corrupt, missing.total))
+        kept = tuple(gap for gap in gaps if gap.lost)
+        return self._closed(segment, end, kept, lost) if kept else None
+
+    def _entry(self, segment: int, found: Found, before: Totals, at: Millis) -> Entry:
+        """Compare the totals just before a record with what was read; resolve the damage between."""
+        missing = minus(before.journaled, self.totals.journaled) if self._aligned else BySource()
+        gaps: tuple[Gap, ...] = ()
+        if missing.total:
+            since, until = min(self.last_at, at), max(self.last_at, at)
+            gaps = (self._gap(segment, found.end, "unread", since, until, self._reason(), missing.total),)
+        self._aligned = True
+        self.totals = found.totals
+        self.unread = []
+        return Entry(segment, found.end, at, None, BySource(), found.totals.records, gaps, missing)
+
+    def _told(self, segment: int, found: Found) -> tuple[tuple[Gap, ...], BySource]:
+        """Read a STATE record: what its writer lost since the one before."""
+        try:
+            rows = decode_state(found.payload).rows
+        except msgspec.DecodeError:
+            return (), BySource()
+        known, self._losses = self._losses, {row.reason: row.total for row in rows}
+        if known is None:
+            return (), BySource()
+        gaps, lost = [], BySource()
+        for row in rows:
+            new = minus(row.total, known.get(row.reason, BySource()))
+            if new.total:
+                since = row.since or self.last_at
+                until = max(since, row.until)
+                gaps.append(self._gap(segment, found.end, row.reason, since, until, row.reason, new.total))
+                lost = plus(lost, new)
+        return tuple(gaps), lost
+
+    def _closed(self, segment: int, end: int, gaps: tuple[Gap, ...], lost: BySource) -> Entry:
+        return Entry(segment, end, self.last_at, None, BySource(), self.totals.records, gaps, lost)
+
+    def _gap(
+        self, segment: int, end: int, what: str, since: Millis, until: Millis, reason: str, lost: int
+    ) -> Gap:
+        return Gap(f"{self._name}/{segment}/{end}/{what}", since, until, str(reason), lost)
+
+    def _reason(self) -> LossReason:
+        return self.unread[0].damage.reason if self.unread else LossReason.CORRUPT
+
+
+def as_counter(count: BySource) -> Counter[Source]:
+    """Give the same numbers by source."""
+    return Counter({source: n for source, n in zip(SOURCES, count, strict=True) if n})
+
+
+def plus(a: BySource, b: BySource) -> BySource:
+    """Add."""
+    return BySource(a[0] + b[0], a[1] + b[1], a[2] + b[2])
+
+
+def minus(a: BySource, b: BySource) -> BySource:
+    """Subtract, never below 0: a page that is older than the journal must not make losses negative."""
+    return BySource(max(0, a[0] - b[0]), max(0, a[1] - b[1]), max(0, a[2] - b[2]))
+
+
+def least(a: BySource, b: BySource) -> BySource:
+    """Give the smaller numbers."""
+    return BySource(min(a[0], b[0]), min(a[1], b[1]), min(a[2], b[2]))
+
+
+def most(a: BySource, b: BySource) -> BySource:
+    """Give the greater numbers."""
+    return BySource(max(a[0], b[0]), max(a[1], b[1]), max(a[2], b[2]))

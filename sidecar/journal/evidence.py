@@ -1,0 +1,43 @@
+"""What can be told of a folder from outside: whether its owner lives; and what is kept of damage."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from sidecar.journal.layout import OWNER, quarantine_dir
+
+EVIDENCE_MAX: Final = 1024
+"""Files kept in quarantine; beyond it damage is told and accounted but no further file is kept."""
+
+
+def owner_gone(path: Path) -> bool:
+    """Tell whether nobody writes this folder any more."""
+    try:
+        fd = os.open(path / OWNER, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that ask do not take each other for it
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def quarantine(data_dir: Path, segment: Path) -> bool:
+    """Keep a segment as evidence, by a second link; tell whether it is kept.
+
+    Raises:
+        OSError: the file system refused.
+    """
+    base = quarantine_dir(data_dir)
+    base.mkdir(mode=0o700, exist_ok=True)
+    link = base / f"{segment.parent.name}.{segment.name}"
+    if link.exists():
+        return True
+    if sum(1 for _ in base.iterdir()) >= EVIDENCE_MAX:
+        return False
+    os.link(segment, link)
+    return True

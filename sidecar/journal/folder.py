@@ -1,0 +1,298 @@
+"""The recorder's view of one journal folder: where it reads, what it gave, what is stored, when it ends."""
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from domain.record_signal import Slice
+from domain.recorded import BySource, Gap, Progress
+from domain.words import Millis
+from sidecar.journal.accounting import Accounting, Entry, Unread, as_counter, minus, most, plus
+from sidecar.journal.evidence import owner_gone, quarantine
+from sidecar.journal.layout import (
+    OWNER,
+    PAGE,
+    STATE,
+    journal_dir,
+    quarantine_dir,
+    segment_numbers,
+    segment_path,
+)
+from sidecar.journal.page import PageReading, read_page
+from sidecar.journal.reader import Damage, Found, Item, SegmentReader
+
+ENTRIES_MAX: Final = 512
+"""Decoded records kept ready in memory for one folder."""
+
+READY_BYTES_MAX: Final = 4 << 20
+"""And their size on disk."""
+
+_PROBE_NS: Final = 250_000_000
+_log: Final = logging.getLogger(__name__)
+
+
+class JournalFolder:
+    """Reads one folder from its stored position to its end.
+
+    Attributes:
+        name: of the folder.
+        finished: the owner is gone, everything is settled and accounted; it may be removed.
+    """
+
+    def __init__(self, data_dir: Path, stored: Progress, monotonic: Callable[[], int]) -> None:
+        self.name = stored.journal
+        self.finished = False
+        self._data_dir = data_dir
+        self._path = journal_dir(data_dir) / self.name
+        self._monotonic = monotonic
+        self._stored = stored
+        self._base = _settled(stored)
+        self._ready: deque[Entry] = deque()
+        self._taken: list[Entry] = []
+        self._waiting = BySource()
+        self._reader: SegmentReader | None = None
+        self._segment = stored.segment
+        self._dead = False
+        self._probed_ns: int | None = None
+        self._account = self._resume(stored)
+        self._settled_records = self._account.totals.records
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    def fill(self) -> bool:
+        """Make the next entries ready; tell whether there is one."""
+        if not self._ready:
+            self._pull()
+        return bool(self._ready)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether an entry is ready."""
+        return bool(self._ready)
+
+    @property
+    def next_at(self) -> Millis:
+        """When the next entry happened."""
+        return self._ready[0].at
+
+    @property
+    def next_facts(self) -> int:
+        """Facts of the next entry."""
+        return self._ready[0].facts_by_source.total
+
+    def take(self) -> None:
+        """Move the next entry into the batch."""
+        self._taken.append(self._ready.popleft())
+
+    def slice(self) -> Slice | None:
+        """Give what was taken, None for nothing."""
+        if not self._taken:
+            return None
+        last = self._taken[-1]
+        lost = BySource()
+        gaps: list[Gap] = []
+        for entry in self._taken:
+            if entry.gaps:
+                gaps += entry.gaps
+                lost = plus(lost, entry.lost)
+        exchanges = [entry.facts for entry in self._taken if entry.facts is not None]
+        progress = Progress(self.name, last.segment, last.end, self._stored.tally)
+        return Slice(progress, exchanges, gaps, as_counter(lost))
+
+    def settle(self, stored: Progress) -> None:
+        """Take the stored position; delete the segments before it."""
+        self._stored = stored
+        for entry in self._taken:
+            self._waiting = minus(self._waiting, entry.facts_by_source)
+            self._settled_records = entry.records
+        self._taken = []
+        for number in segment_numbers(self._path):
+            if number < stored.segment:
+                with contextlib.suppress(OSError):  # tried again with the next batch
+                    segment_path(self._path, number).unlink()
+
+    def remove(self) -> None:
+        """Delete the finished folder; what we do not know in it goes to quarantine."""
+        self.close()
+        with contextlib.suppress(OSError):
+            for number in segment_numbers(self._path):
+                segment_path(self._path, number).unlink()
+            (self._path / PAGE).unlink(missing_ok=True)
+            (self._path / OWNER).unlink(missing_ok=True)
+            for stranger in self._path.iterdir():
+                quarantine_dir(self._data_dir).mkdir(mode=0o700, exist_ok=True)
+                stranger.rename(quarantine_dir(self._data_dir) / f"{self.name}.{stranger.name}")
+            self._path.rmdir()
+
+    def close(self) -> None:
+        """Close the file being read."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # -- what the metrics show ------------------------------------------------------------------------
+
+    def page(self) -> PageReading | None:
+        """Read the worker's page."""
+        return read_page(self._path / PAGE)
+
+    def observed(self) -> BySource:
+        """Facts observed beyond those that were settled when this folder was found."""
+        return minus(plus(_settled(self._stored), self.pending()), self._base)
+
+    def pending(self) -> BySource:
+        """Facts observed and not settled; without a page only those in memory are known."""
+        if self.finished:
+            return BySource()
+        page = self.page()
+        observed = page.observed if page is not None else BySource()
+        return most(minus(observed, _settled(self._stored)), self._waiting)
+
+    @property
+    def oldest_at(self) -> Millis | None:
+        """End of the oldest exchange that is not stored."""
+        first = self._taken[0] if self._taken else self._ready[0] if self._ready else None
+        return None if first is None else first.at
+
+    @property
+    def unsettled_bytes(self) -> int:
+        """Size of what is not stored."""
+        total = 0
+        for number in segment_numbers(self._path):
+            with contextlib.suppress(FileNotFoundError):
+                size = segment_path(self._path, number).stat().st_size
+                done = size if number < self._stored.segment else 0
+                total += size - min(size, self._stored.offset if number == self._stored.segment else done)
+        return total
+
+    @property
+    def unsettled_records(self) -> int:
+        """Records that are not stored; without a page only those in memory are known."""
+        page = self.page()
+        known = page.records - self._settled_records if page is not None else 0
+        return max(known, len(self._taken) + len(self._ready))
+
+    # -- inside -----------------------------------------------------------------------------------------
+
+    def _resume(self, stored: Progress) -> Accounting:
+        """Rebuild the running totals at the stored position from the segment it stands in."""
+        started_at = int(self.name.split("-")[1])
+        from_start = stored.segment == 0
+        account = Accounting(self.name, started_at, from_start=from_start)
+        if not from_start and self._open(stored.segment):
+            reader = self._reader
+            assert reader is not None
+            while reader.offset < stored.offset and (item := reader.next(final=True)) is not None:
+                if not isinstance(item, Damage):
+                    account.take(stored.segment, item, 0)
+            reader.offset = max(reader.offset, stored.offset)
+            account.unread = []
+        return account
+
+    def _pull(self) -> None:
+        """Read until enough is ready or nothing more is there."""
+        size = 0
+        while len(self._ready) < ENTRIES_MAX and size < READY_BYTES_MAX:
+            item = self._next_item()
+            if item is None:
+                if self._dead and not self._ready and not self._taken and not self.finished:
+                    self._close_account()
+                return
+            size += item.end - item.start
+            if isinstance(item, Damage):
+                self._account.unread.append(Unread(self._segment, item))
+            else:
+                self._enter(item)
+
+    def _next_item(self) -> Item | None:
+        """Give the next item over all segments; None when nothing is there, for ever if the owner is gone."""
+        while True:
+            if self._reader is None and not self._open_next() and not (self._is_dead() and self._open_next()):
+                return None
+            reader = self._reader
+            assert reader is not None
+            item = reader.next(final=False)
+            if item is not None:
+                return item
+            # Asked before the last look: what was appended in between is seen by it.
+            if not self._has_later() and not self._is_dead():
+                return None
+            item = reader.next(final=True)
+            if item is not None or not self._open_next():
+                return item
+
+    def _enter(self, found: Found) -> None:
+        unread = self._account.unread
+        written_at = 0
+        if self._reader is not None and (unread or found.kind == STATE):
+            written_at = self._reader.written_at_ms
+        entry = self._account.take(self._segment, found, written_at)
+        for item in unread:
+            self._keep_evidence(item, costly=entry is not None and entry.lost.total > 0)
+        if entry is not None:
+            self._ready.append(entry)
+            self._waiting = plus(self._waiting, entry.facts_by_source)
+
+    def _close_account(self) -> None:
+        unread = self._account.unread
+        end = self._reader.offset if self._reader is not None else self._stored.offset
+        entry = self._account.closing(self.page(), self._stored.tally, self._segment, end)
+        self._account.unread = []
+        if entry is None:
+            self.finished = True
+            return
+        for item in unread:
+            self._keep_evidence(item, costly=True)
+        self._ready.append(entry)
+
+    def _open(self, number: int) -> bool:
+        try:
+            reader = SegmentReader(segment_path(self._path, number))
+        except FileNotFoundError:
+            return False
+        self.close()
+        self._reader, self._segment = reader, number
+        return True
+
+    def _open_next(self) -> bool:
+        """Go to the next segment there is; numbers may skip."""
+        return any(number > self._segment and self._open(number) for number in segment_numbers(self._path))
+
+    def _has_later(self) -> bool:
+        return segment_path(self._path, self._segment + 1).exists() or (
+            self._dead and bool(segment_numbers(self._path)[-1:] > [self._segment])
+        )
+
+    def _is_dead(self) -> bool:
+        """Whether the owner is gone; asked four times a second at most."""
+        now = self._monotonic()
+        if not self._dead and (self._probed_ns is None or now - self._probed_ns >= _PROBE_NS):
+            self._probed_ns = now
+            self._dead = owner_gone(self._path)
+        return self._dead
+
+    def _keep_evidence(self, unread: Unread, *, costly: bool) -> None:
+        """Link a damaged segment into quarantine, unless it only has a torn end that cost nothing."""
+        path = segment_path(self._path, unread.segment)
+        try:
+            if not costly and unread.damage.end >= path.stat().st_size:
+                return
+            kept = quarantine(self._data_dir, path)
+        except OSError:
+            kept = False
+        start, end, reason = unread.damage
+        _log.warning(
+            "journal.quarantined",
+            extra={
+                "journal": self.name, "segment": unread.segment, "from_byte": start, "to_byte": end,
+                "reason": reason.value, "kept": kept,
+            },
+        )  # fmt: skip
+
+
+def _settled(stored: Progress) -> BySource:
+    tally = stored.tally
+    return plus(tally.recorded, plus(tally.repeated, tally.lost))
