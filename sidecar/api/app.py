@@ -12,7 +12,8 @@ from sidecar.api.listen import AdminProtocol, Listener
 from sidecar.api.parts import PARTS, READERS, AdminParts
 from sidecar.api.probes import SCRAPER, make_scraper
 from sidecar.api.readers import Readers
-from sidecar.api.routes import ROUTES, register
+from sidecar.api.route import register
+from sidecar.api.routes import ROUTES
 from sidecar.api.security import GUARD, Guard, add_headers, security_middleware
 from sidecar.api.session import SESSIONS, Sessions
 from sidecar.api.timeline import EXPORTS

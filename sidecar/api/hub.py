@@ -6,7 +6,7 @@ ask the timeline for what it missed; recording never notices.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -21,11 +21,17 @@ QUEUE_MAX: Final = 2000
 
 
 class Stream:
-    """One client's queue. `dropped` means it fell behind and gets nothing more."""
+    """One client's queue.
+
+    Attributes:
+        over: it gets nothing more: it fell behind, or the sidecar stops.
+        cut: set by whoever writes to the client; called when it fell behind, for it may hang in a write.
+    """
 
     def __init__(self, instance_id: str | None, queue_max: int) -> None:
         self.instance_id = instance_id
-        self.dropped = False
+        self.over = False
+        self.cut: Callable[[], None] | None = None
         self._queue: deque[bytes] = deque()
         self._queue_max = queue_max
         self._ready = asyncio.Event()
@@ -33,26 +39,28 @@ class Stream:
     def offer(self, event: bytes) -> bool:
         """Queue an event; False when there is no room, the stream is dropped then."""
         if len(self._queue) >= self._queue_max:
-            self.drop()
+            self.end()
+            if self.cut is not None:
+                self.cut()
             return False
         self._queue.append(event)
         self._ready.set()
         return True
 
-    def drop(self) -> None:
-        """Give up on the client; what waits is discarded."""
-        self.dropped = True
+    def end(self) -> None:
+        """Give nothing more; what waits is discarded."""
+        self.over = True
         self._queue.clear()
         self._ready.set()
 
     async def next(self, patience_seconds: float) -> bytes | None:
         """Give all events that wait, joined; b"" when none came in time, None when the stream is over."""
-        if not self._queue and not self.dropped:
+        if not self._queue and not self.over:
             self._ready.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_seconds):
                     await self._ready.wait()
-        if self.dropped:
+        if self.over:
             return None
         events = b"".join(self._queue)
         self._queue.clear()
@@ -108,7 +116,7 @@ class Hub:
     def close(self) -> None:
         """End all streams, so that the listener can stop."""
         for stream in self._streams:
-            stream.drop()
+            stream.end()
 
     def _fan_out(self, signals: Sequence[RecordedSignal], decisions: Sequence[tuple[str, bytes]]) -> None:
         wanted = {stream.instance_id for stream in self._streams}

@@ -159,6 +159,29 @@ CURSOR: Final = text("cursor", CURSOR_MAX, "`nextCursor` of the page before; the
 INSTANCE_ID: Final = text("instanceId", INSTANCE_ID_MAX, "Only this instance.")
 
 
+def bounds(
+    query: Query, now: Millis, window_ms: Millis, held: tuple[Millis, Millis] | None
+) -> tuple[Millis, Millis]:
+    """Give the inclusive bounds of a question.
+
+    Args:
+        query: may say `since` and `until`.
+        now: the default of `until`.
+        window_ms: how far before `until` a missing `since` lies.
+        held: bounds that a cursor carries; "the last 30 minutes" must stay the same over all pages.
+
+    Raises:
+        ApiError: 400, the cursor belongs to other bounds.
+    """
+    since, until = query.get(SINCE), query.get(UNTIL)
+    if held is None:
+        until = now if until is None else until
+        return max(0, until - window_ms) if since is None else since, until
+    if since not in (None, held[0]) or until not in (None, held[1]):
+        raise bad_request("cursor", "cursor belongs to other bounds; start again without it", "bad_cursor")
+    return held
+
+
 def instance_of(request: web.Request) -> str:
     """Give the instance id of a path `/v1/instances/{id}/...`, percent-decoded once.
 

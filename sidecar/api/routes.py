@@ -1,44 +1,17 @@
 """Everything that is served, in one table: the application and the OpenAPI document are both made from it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-from aiohttp import web
-from aiohttp.typedefs import Handler
-
-from sidecar.api import instances, probes, session, timeline
-from sidecar.api.params import Param
+from sidecar.api import annotations, instances, openapi, probes, session, stream, timeline
+from sidecar.api.errors import JSON
+from sidecar.api.route import Route
 from sidecar.api.signals import GapLine, SignalAnswer
 
 TEXT: Final = "text/plain"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One method of one path.
-
-    Attributes:
-        answer: type of the JSON answer; None where there is none.
-        also: other forms of the answer: content type to JSON Schema type, None for plain text.
-        errors: statuses besides those every guarded route can give.
-        body: type of the JSON request body.
-        guarded: needs the token or a session.
-    """
-
-    method: str = "GET"
-    path: str
-    handler: Handler
-    summary: str
-    answer: type[msgspec.Struct] | None = None
-    status: int = 200
-    also: dict[str, Any] | None = None
-    params: Sequence[Param[Any]] = ()
-    body: type[msgspec.Struct] | None = None
-    errors: Sequence[int] = ()
-    guarded: bool = True
-
+_DOWN: Final = {
+    "description": "Not live, or not ready.",
+    "content": {JSON: {"schema": {"$ref": "#/components/schemas/HealthAnswer"}}},
+}
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -59,6 +32,27 @@ ROUTES: Final[tuple[Route, ...]] = (
         errors=(406,),
     ),
     Route(
+        path="/v1/annotations",
+        handler=annotations.annotations,
+        summary="Spans for Grafana to draw: disconnects, cooldowns, gaps. Times are epoch milliseconds.",
+        answer=annotations.AnnotationsAnswer,
+        params=annotations.PARAMS,
+    ),
+    Route(
+        path="/v1/stream",
+        handler=stream.stream,
+        summary="Signals and decisions as they are recorded: events `signal` and `decision`, JSON data.",
+        also={stream.EVENTS: str},
+        params=stream.PARAMS,
+        head=False,
+    ),
+    Route(
+        path="/openapi.json",
+        handler=openapi.openapi,
+        summary="This document.",
+        also={JSON: dict},
+    ),
+    Route(
         path="/metrics",
         handler=probes.metrics,
         summary="All metrics for Prometheus, as text or OpenMetrics.",
@@ -69,6 +63,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         handler=probes.healthz,
         summary="The process lives.",
         answer=probes.HealthAnswer,
+        more={"503": _DOWN},
         guarded=False,
     ),
     Route(
@@ -76,25 +71,18 @@ ROUTES: Final[tuple[Route, ...]] = (
         handler=probes.readyz,
         summary="Traffic can be forwarded.",
         answer=probes.HealthAnswer,
+        more={"503": _DOWN},
         guarded=False,
     ),
     Route(
         method="POST",
         path="/session",
         handler=session.sign_in,
-        summary="Sign in to the page with the token; sets an HttpOnly cookie.",
+        summary="Sign in to the page with the token; sets an HttpOnly cookie. A form is sent back to `/`.",
+        more={"303": {"description": "Signed in by the form."}},
         status=204,
         body=session.SignIn,
-        errors=(415,),
+        errors=(401, 429),
         guarded=False,
     ),
 )
-
-
-def register(app: web.Application, routes: Sequence[Route]) -> None:
-    """Add routes to the application; GET answers HEAD as well."""
-    for route in routes:
-        if route.method == "GET":
-            app.router.add_get(route.path, route.handler)
-        else:
-            app.router.add_route(route.method, route.path, route.handler)

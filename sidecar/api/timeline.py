@@ -5,12 +5,12 @@ from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from domain.timeline import LIMIT_DEFAULT, GetReputationTimeline, PageKey, Timeline, TimelineQuery
 from domain.words import Millis
 from sidecar.api import cursor, params
-from sidecar.api.errors import JSON, bad_request, unavailable
+from sidecar.api.errors import JSON, unavailable
 from sidecar.api.negotiate import pick
 from sidecar.api.parts import PARTS, READERS, AdminParts
 from sidecar.api.signals import GapAnswer, IsoTime, SignalAnswer, csv_rows, gap_answer, ndjson, signal_answer
@@ -91,7 +91,10 @@ def _question(request: web.Request, parts: AdminParts) -> _Question:
     asked = cursor.fingerprint(
         "timeline", instance_id, sorted(types), sorted(severities), sorted(sources), message_id, descending
     )
-    since, until, after = _bounds(query, asked, parts)
+    text = query.get(params.CURSOR)
+    at = None if text is None else cursor.unpack(text, asked, _Position)
+    held = None if at is None else (at.since, at.until)
+    since, until = params.bounds(query, parts.clock(), parts.window_ms, held)
     return _Question(
         TimelineQuery(
             instance_id,
@@ -103,23 +106,10 @@ def _question(request: web.Request, parts: AdminParts) -> _Question:
             None if message_id is None else parts.redactor.message_id(message_id),
             descending,
             query.get(params.LIMIT) or LIMIT_DEFAULT,
-            after,
+            None if at is None else PageKey(at.occurred_at, at.seq),
         ),
         asked,
     )
-
-
-def _bounds(query: params.Query, asked: str, parts: AdminParts) -> tuple[Millis, Millis, PageKey | None]:
-    """Give the bounds: the cursor's own, so that "the last 30 minutes" stay the same over all pages."""
-    since, until = query.get(params.SINCE), query.get(params.UNTIL)
-    text = query.get(params.CURSOR)
-    if text is None:
-        until = parts.clock() if until is None else until
-        return max(0, until - parts.window_ms) if since is None else since, until, None
-    at = cursor.unpack(text, asked, _Position)
-    if since not in (None, at.since) or until not in (None, at.until):
-        raise bad_request("cursor", "cursor belongs to other bounds; start again without it", "bad_cursor")
-    return at.since, at.until, PageKey(at.occurred_at, at.seq)
 
 
 def _page(read: GetReputationTimeline, question: _Question) -> tuple[bytes, str]:
@@ -169,7 +159,7 @@ async def _export(
         query = question.query._replace(limit=EXPORT_PAGE)
         chunk, key = await lane.run(partial(_chunk, form, read, query))
         await response.prepare(request)
-        while True:
+        while request.method != hdrs.METH_HEAD:
             await response.write(chunk)
             if key is None:
                 break

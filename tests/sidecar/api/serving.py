@@ -190,6 +190,12 @@ async def admin(store: SignalStore | None = None, **changed: Any) -> AsyncIterat
         own.shutdown()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition; the story's deadline is the deadline."""
+    while not condition():  # noqa: ASYNC110 - what is waited for happens in aiohttp, which sets no event
+        await asyncio.sleep(0.005)
+
+
 def run(story: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run one test's story in a loop of its own, with a deadline."""
 

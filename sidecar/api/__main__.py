@@ -1,0 +1,9 @@
+"""Prints the OpenAPI document: `python -m sidecar.api > docs/openapi.json`."""
+
+import sys
+
+from sidecar import __version__
+from sidecar.api.openapi import printed
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(printed(__version__))

@@ -1,0 +1,155 @@
+"""The OpenAPI 3.1 document, printed from the route table and the types that are served.
+
+`python -m sidecar.api` prints it; the committed copy is compared with it by a test.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final, get_args
+
+import msgspec
+from aiohttp import web
+
+from domain.signal import INSTANCE_ID_MAX
+from sidecar import __version__
+from sidecar.api.errors import JSON, ErrorAnswer
+from sidecar.api.params import Param
+from sidecar.api.route import Route
+
+_REF: Final = "#/components/schemas/{name}"
+_ERRORS: Final = {
+    400: "A parameter or the body is not what it must be; `field` names it.",
+    401: "Neither the token nor a session.",
+    403: "The Host or the origin is not allowed.",
+    404: "Not known.",
+    406: "None of the accepted forms can be served.",
+    408: "The body came too slowly.",
+    409: "Not possible in the present state.",
+    410: "Before the retention horizon.",
+    413: "The body is too large.",
+    414: "The query is too long.",
+    415: "The body is not JSON.",
+    429: "Too many at once; `Retry-After` says when to try again.",
+    500: "A fault of the sidecar; its log has the cause.",
+    503: "Not now; `Retry-After` says when to try again.",
+}
+_PLAIN: Final = {str: "string", dict: "object"}
+_ALWAYS: Final = (400, 403, 500)
+_GUARDED: Final = (401, 414, 429, 503)
+_WITH_BODY: Final = (408, 413, 415)
+
+
+def document(routes: Sequence[Route], version: str = __version__) -> dict[str, Any]:
+    """Describe every route."""
+    types: set[type[msgspec.Struct]] = {ErrorAnswer}
+    for route in routes:
+        types |= set(_types(route))
+    ordered = sorted(types, key=lambda one: one.__name__)
+    _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)
+    for schema in schemas.values():
+        if "enum" in schema:
+            schema["type"] = "string"
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Reputation sidecar, admin API",
+            "version": version,
+            "summary": "What happened to a WhatsApp number, and why is it in cooldown?",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "SIDECAR_ADMIN_LISTEN"}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "responses": {
+                str(status): {"description": text, "content": {JSON: {"schema": _ref(ErrorAnswer)}}}
+                for status, text in _ERRORS.items()
+            },
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "SIDECAR_ADMIN_TOKEN"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "sidecar_session"},
+            },
+        },
+    }
+
+
+def _types(route: Route) -> list[type[msgspec.Struct]]:
+    several = (route.also or {}).values()
+    lines = [
+        one for also in several for one in (get_args(also) or (also,)) if issubclass(one, msgspec.Struct)
+    ]
+    return [one for one in (route.answer, route.body, *lines) if one is not None]
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": route.summary,
+        "parameters": [*_path_parameters(route), *map(_parameter, route.params)],
+        "responses": _responses(route),
+        "security": [{"token": []}, {"session": []}] if route.guarded else [],
+    }
+    if route.body is not None:
+        content = {JSON: {"schema": _ref(route.body)}}
+        operation["requestBody"] = {"required": route.body_required, "content": content}
+    return operation
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    names = [part.strip("{}") for part in route.path.split("/") if part.startswith("{")]
+    description = "Percent-encoded once; a slash is written %2F."
+    schema = {"type": "string", "minLength": 1, "maxLength": INSTANCE_ID_MAX}
+    return [
+        {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+        for name in names
+    ]
+
+
+def _parameter(param: Param[Any]) -> dict[str, Any]:
+    form = {"style": "form", "explode": False} if param.several else {}
+    return {
+        "name": param.name,
+        "in": "query",
+        "required": False,
+        "description": param.description,
+        "schema": param.schema,
+    } | form
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "As asked."}
+    content: dict[str, Any] = {}
+    if route.answer is not None:
+        content[JSON] = {"schema": _ref(route.answer)}
+    for form, what in (route.also or {}).items():
+        members = get_args(what) or (what,)
+        refs = [_ref(one) for one in members if issubclass(one, msgspec.Struct)]
+        content[form] = {"schema": {"oneOf": refs} if refs else {"type": _PLAIN[what]}}
+    if content:
+        success["content"] = content
+    statuses = {*_ALWAYS, *route.errors}
+    statuses |= set(_GUARDED) if route.guarded else set()
+    statuses |= set(_WITH_BODY) if route.body is not None else set()
+    errors = {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    return {str(route.status): success, **errors, **(route.more or {})}
+
+
+def _ref(one: type[msgspec.Struct]) -> dict[str, str]:
+    return {"$ref": _REF.format(name=one.__name__)}
+
+
+@cache
+def printed(version: str) -> bytes:
+    """Give the document as text, the same bytes each time."""
+    from sidecar.api.routes import ROUTES  # noqa: PLC0415 - the table names this module's handler
+
+    text = msgspec.json.format(msgspec.json.encode(document(ROUTES, version)), indent=2)
+    return text + b"\n"
+
+
+async def openapi(_: web.Request) -> web.Response:
+    """Answer the document."""
+    return web.Response(body=printed(__version__), content_type=JSON)
