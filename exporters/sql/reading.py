@@ -1,0 +1,204 @@
+"""What is read of the store: timeline pages, gaps, instances, progress. Each answer is one short query."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, or_, select
+
+from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
+from domain.timeline import PageKey, TimelinePage, TimelineQuery
+from domain.words import (
+    Connection,
+    CooldownReason,
+    Lifecycle,
+    Millis,
+    RiskLevel,
+    Severity,
+    SignalType,
+    Source,
+    TemperatureLevel,
+    Trend,
+)
+from exporters.sql.engine import available
+from exporters.sql.recording import tally_from
+from exporters.sql.schema import instance_reputation, journal_position, reputation_signal, signal_gap
+
+STREAM_PAGE: Final = 1000
+"""Rows of a streamed range held at once."""
+
+GAPS_MAX: Final = 10_000
+"""Gaps of one answer, the newest kept; one is written for each loss event, not for each fact."""
+
+_TYPES: Final = {member.value: member for member in SignalType}
+_SEVERITIES: Final = {member.value: member for member in Severity}
+_SOURCES: Final = {member.value: member for member in Source}
+
+_S: Final = reputation_signal.c
+_R: Final = instance_reputation.c
+_G: Final = signal_gap.c
+_SIGNALS: Final = select(
+    _S.id,
+    _S.type,
+    _S.severity,
+    _S.source,
+    _S.instanceId,
+    _S.occurredAt,
+    _S.recordedAt,
+    _S.seq,
+    _S.provider,
+    _S.messageId,
+    _S.remoteJid,
+    _S.isGroup,
+    _S.latencyMs,
+    _S.context,
+    _S.traceId,
+)
+_INSTANCES: Final = select(
+    _R.instanceId,
+    _R.provider,
+    _R.score,
+    _R.temperatureLevel,
+    _R.trend,
+    _R.riskLevel,
+    _R.lifecycle,
+    _R.connection,
+    _R.cooldownReason,
+    _R.lastSignalAt,
+    _R.lastEvaluatedAt,
+)
+
+
+class SqlReading:
+    """Reads; safe to use from several threads at once.
+
+    Args:
+        engine: connections that cannot write.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def timeline(self, query: TimelineQuery) -> TimelinePage:
+        """Read one page of an instance's signals."""
+        with available(), self._engine.connect() as connection:
+            rows = connection.execute(_page(query)).all()
+        more = len(rows) > query.limit
+        signals = [_signal(row) for row in rows[: query.limit]]
+        last = signals[-1] if more else None
+        return TimelinePage(signals, PageKey(last.occurred_at, last.seq) if last else None)
+
+    def stream(self, query: TimelineQuery) -> Iterator[list[RecordedSignal]]:
+        """Read a whole range in pages of at most 1000, in bounded memory; `query.limit` is ignored.
+
+        No transaction stays open between pages: a slow reader holds nothing back, and what is recorded
+        meanwhile ahead of the walk is seen.
+        """
+        step = query._replace(limit=STREAM_PAGE)
+        while True:
+            page = self.timeline(step)
+            if page.signals:
+                yield page.signals
+            if page.next_key is None:
+                return
+            step = step._replace(after=page.next_key)
+
+    def gaps(self, since: Millis, until: Millis, instance_id: str | None = None) -> list[Gap]:
+        """Give the gaps that overlap [since, until]: those without an instance, and the named instance's."""
+        whose: ColumnElement[bool] = _G.instanceId.is_(None)
+        if instance_id is not None:
+            whose = or_(whose, _G.instanceId == instance_id)
+        statement = (
+            select(_G.key, _G.since, _G.until, _G.reason, _G.lost, _G.instanceId)
+            .where(_G.until >= since, _G.since <= until, whose)
+            .order_by(_G.until.desc(), _G.key.desc())
+            .limit(GAPS_MAX)
+        )
+        with available(), self._engine.connect() as connection:
+            gaps = [Gap(*row) for row in connection.execute(statement)]
+        return sorted(gaps, key=lambda gap: (gap.since, gap.key))
+
+    def instances(self, after: str | None, limit: int) -> list[InstanceSummary]:
+        """Give instances in ascending order of their id, those behind `after`, at most `limit`."""
+        statement = _INSTANCES.order_by(_R.instanceId).limit(limit)
+        if after is not None:
+            statement = statement.where(_R.instanceId > after)
+        with available(), self._engine.connect() as connection:
+            return [_summary(row) for row in connection.execute(statement)]
+
+    def progress(self, sidecar_id: str) -> dict[str, Progress]:
+        """Give how far each journal folder of a sidecar was recorded, by folder name."""
+        position = journal_position.c
+        statement = select(position.journal, position.segment, position.offset, position.tally).where(
+            position.sidecarId == sidecar_id
+        )
+        with available(), self._engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        return {
+            journal: Progress(journal, segment, offset, tally_from(tally))
+            for journal, segment, offset, tally in rows
+        }
+
+
+def _page(query: TimelineQuery) -> Select[Any]:
+    """One index search: instance, range, and the key of the page before."""
+    statement = _SIGNALS.where(
+        _S.instanceId == query.instance_id, _S.occurredAt >= query.since, _S.occurredAt <= query.until
+    )
+    # Sorted: equal questions compile to the same text.
+    if query.types:
+        statement = statement.where(_S.type.in_(sorted(member.value for member in query.types)))
+    if query.severities:
+        statement = statement.where(_S.severity.in_(sorted(member.value for member in query.severities)))
+    if query.sources:
+        statement = statement.where(_S.source.in_(sorted(member.value for member in query.sources)))
+    if query.message_id is not None:
+        statement = statement.where(_S.messageId == query.message_id)
+    at, seq = query.after or PageKey(0, 0)
+    if query.descending:
+        if query.after:
+            behind = or_(_S.occurredAt < at, and_(_S.occurredAt == at, _S.seq < seq))
+            # The first condition alone bounds the index search.
+            statement = statement.where(_S.occurredAt <= at, behind)
+        order = (_S.occurredAt.desc(), _S.seq.desc())
+    else:
+        if query.after:
+            behind = or_(_S.occurredAt > at, and_(_S.occurredAt == at, _S.seq > seq))
+            statement = statement.where(_S.occurredAt >= at, behind)
+        order = (_S.occurredAt.asc(), _S.seq.asc())
+    return statement.order_by(*order).limit(query.limit + 1)
+
+
+def _signal(row: Any) -> RecordedSignal:
+    return RecordedSignal(
+        row[0],
+        _TYPES[row[1]],
+        _SEVERITIES[row[2]],
+        _SOURCES[row[3]],
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+        row[12],
+        row[13] or {},
+        row[14],
+    )
+
+
+def _summary(row: Any) -> InstanceSummary:
+    return InstanceSummary(
+        row.instanceId,
+        row.provider,
+        row.score,
+        TemperatureLevel(row.temperatureLevel),
+        Trend(row.trend),
+        RiskLevel(row.riskLevel),
+        Lifecycle(row.lifecycle),
+        Connection(row.connection),
+        CooldownReason(row.cooldownReason) if row.cooldownReason else None,
+        row.lastSignalAt,
+        row.lastEvaluatedAt,
+    )

@@ -1,0 +1,134 @@
+"""SqlStore: the store as the composition root makes it, one class for both databases."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import delete, select, tuple_
+
+from domain.errors import StoreUnavailable
+from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
+from domain.timeline import TimelinePage, TimelineQuery
+from domain.words import Millis
+from exporters.sql.engine import available, parse_url, reader, sqlite_path, writer
+from exporters.sql.hot import hot_statements
+from exporters.sql.lock import FileLock
+from exporters.sql.migrate import migrate
+from exporters.sql.reading import SqlReading
+from exporters.sql.recording import SqlRecording
+from exporters.sql.schema import reputation_signal
+
+LOCK_WAIT_MS: Final = 30_000
+"""How long a SQLite file's last holder may take to end: the default drain time."""
+
+VACUUM_PAGES: Final = 2000
+"""Pages (4 KiB) given back to the file system after each batch of retention."""
+
+
+class SqlStore:
+    """The audit trail in SQLite or PostgreSQL; implements `domain.ports.SignalStore`.
+
+    Constructing does no I/O. `open` before use; until then every method raises StoreUnavailable.
+
+    Args:
+        url: `sqlite:///file` or `postgresql://...`.
+        sidecar_id: whose journal positions and gaps these are; unique among the sidecars of one database.
+        lock_wait_ms: how long to wait for another holder of a SQLite file.
+
+    Raises:
+        UnusableUrl: the URL cannot be served.
+    """
+
+    def __init__(self, url: str, *, sidecar_id: str, lock_wait_ms: int = LOCK_WAIT_MS) -> None:
+        self._url = parse_url(url)
+        self._sidecar_id = sidecar_id
+        self._lock_wait_ms = lock_wait_ms
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._lock = FileLock(sqlite_path(self._url)) if self._sqlite else None
+        self._writer = writer(self._url)
+        self._reader = reader(self._url)
+        self._reading = SqlReading(self._reader)
+        self._statements = hot_statements(self._writer.dialect)
+        self._opened = False
+
+    def open(self) -> list[str]:
+        """Take the file lock, bring the schema up to date; safe to call again after a failure.
+
+        Returns:
+            The schema revisions that were applied.
+
+        Raises:
+            StoreLocked: another process holds the SQLite file.
+            StoreUnavailable: the database did not answer.
+            SchemaTooNew: a newer version of this program migrated it.
+        """
+        with available():
+            if self._lock:
+                sqlite_path(self._url).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock.acquire(self._lock_wait_ms)
+            applied = migrate(self._writer)
+        self._opened = True
+        return applied
+
+    def close(self) -> None:
+        """Close every connection and let go of the file."""
+        self._opened = False
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock:
+            self._lock.release()
+
+    @contextmanager
+    def recording(self) -> Iterator[SqlRecording]:
+        """Open the one write transaction of a batch."""
+        self._check_open()
+        with available(), self._writer.connect() as connection, connection.begin():
+            yield SqlRecording(connection, self._statements, self._sidecar_id)
+
+    def progress(self) -> dict[str, Progress]:
+        """Give how far each journal folder of this sidecar was recorded, by folder name."""
+        self._check_open()
+        return self._reading.progress(self._sidecar_id)
+
+    def timeline(self, query: TimelineQuery) -> TimelinePage:
+        """Read one page of an instance's signals."""
+        self._check_open()
+        return self._reading.timeline(query)
+
+    def stream(self, query: TimelineQuery) -> Iterator[list[RecordedSignal]]:
+        """Read a whole range page by page, see `SqlReading.stream`."""
+        self._check_open()
+        return self._reading.stream(query)
+
+    def gaps(self, since: Millis, until: Millis, instance_id: str | None = None) -> list[Gap]:
+        """Give the gaps that overlap [since, until]: those without an instance, and the named instance's."""
+        self._check_open()
+        return self._reading.gaps(since, until, instance_id)
+
+    def instances(self, after: str | None, limit: int) -> list[InstanceSummary]:
+        """Give instances in ascending order of their id, those behind `after`, at most `limit`."""
+        self._check_open()
+        return self._reading.instances(after, limit)
+
+    def drop_before(self, horizon: Millis, limit: int) -> int:
+        """Delete at most `limit` signals dated before `horizon` (retention); give how many went.
+
+        On SQLite the freed pages go back to the file system, a bounded number a call.
+        """
+        self._check_open()
+        signal = reputation_signal.c
+        old = select(signal.instanceId, signal.id).where(signal.occurredAt < horizon).limit(limit)
+        statement = delete(reputation_signal).where(tuple_(signal.instanceId, signal.id).in_(old))
+        with available(), self._writer.connect() as connection:
+            with connection.begin():
+                dropped = connection.execute(statement).rowcount
+            if self._sqlite and dropped:
+                # It gives back a page each time it is stepped; only a script steps it to its end.
+                cursor = connection.connection.cursor()
+                cursor.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+                cursor.close()
+        return dropped
+
+    def _check_open(self) -> None:
+        if not self._opened:
+            raise StoreUnavailable("the store is not open")
