@@ -31,7 +31,7 @@ CAUSES_MAX: Final = 4
 
 _PERSONAL: Final = re.compile(
     r"\S*@(?:s\.whatsapp\.net|c\.us|g\.us|lid|newsletter|broadcast)\S*|wamid\.\S+|\+?\d{7,}|(?i:bearer|basic)\s+\S+"
-    r"|(?i:token|secret|apikey|api_key|password|authorization)\s*[=:]\s*\S+|://[^/\s@]+@"
+    r"|(?i:token|secret|apikey|api_key|password|authorization)\s*[=:]\s*(?i:bearer\s+|basic\s+)?\S+|://[^/\s@]+@"
 )
 _OURS: Final = frozenset({"domain", "exporters", "sidecar"})
 _RECORD_KEYS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

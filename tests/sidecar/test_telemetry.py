@@ -1,0 +1,59 @@
+"""Every event of the sidecar: named, levelled, counted, documented."""
+
+import re
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from sidecar import telemetry
+from sidecar.telemetry import CATALOGUE, Event
+
+SAMPLES: dict[Any, Any] = {str: "sample", int: 3, float: 0.5}
+
+
+def sample(kind: type[Event]) -> Event:
+    """Make an event with a value of the right type in each field."""
+    return kind(**{field.name: SAMPLES[field.type] for field in fields(kind)})
+
+
+@pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
+def test_emitting_writes_one_line_and_moves_the_counter(kind: type[Event]) -> None:
+    """Line and counter can never drift apart: one call does both."""
+    event = sample(kind)
+    before = telemetry.counts().get(kind.NAME, 0)
+
+    with capture_logs() as lines:
+        event.emit()
+
+    [line] = lines
+    assert line["event"] == kind.NAME
+    assert line["log_level"] == kind.LEVEL
+    assert {field.name for field in fields(kind)} <= line.keys()
+    assert telemetry.counts()[kind.NAME] == before + 1
+
+
+@pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
+def test_names_are_fixed_and_say_what_happened(kind: type[Event]) -> None:
+    """`noun.verb_past`, no value inside, and a sentence for the catalogue."""
+    assert re.fullmatch(r"[a-z]+\.[a-z]+(_[a-z]+)*", kind.NAME)
+    assert kind.__doc__ is not None
+    assert kind.__doc__.endswith(".")
+
+
+def test_an_error_is_logged_with_the_event() -> None:
+    """The error given on emission stands in the line."""
+    error = RuntimeError("broken")
+
+    with capture_logs() as lines:
+        telemetry.ApiFailed().emit(error)
+
+    assert lines[0]["exc_info"] is error
+
+
+def test_names_outside_the_catalogue_are_not_counted() -> None:
+    """The label set of the counter stays closed."""
+    telemetry.count("made.up")
+
+    assert "made.up" not in telemetry.counts()
