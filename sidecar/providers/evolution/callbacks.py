@@ -287,8 +287,8 @@ _READERS: Final[dict[str, _Read]] = {
 }
 _QUIET_EVENTS: Final = frozenset(
     {
-        "messages.set", "messages.edited", "messages.delete", "send.message.update", "presence.update", "call",
-        "group-participants.update", "instance.create", "instance.delete", "remove.instance",
+        "messages.set", "messages.edited", "messages.delete", "send.message.update", "presence.update",
+        "call", "group-participants.update", "instance.create", "instance.delete", "remove.instance",
         "application.startup", "error",
     }
 )  # fmt: skip

@@ -5,13 +5,14 @@ from typing import Final
 
 import msgspec
 
+from domain.words import EventType
 from sidecar.exchange import Exchange
 from sidecar.providers import basis, media, outcome
 from sidecar.providers.chat import NO_CHAT, Chat, chat, phone_first
 from sidecar.providers.codes import Code, engine_code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
 from sidecar.providers.evolution.types import QUIET_STATES, STATE_OF, STATUS_NAMES, Key, message_type
-from sidecar.providers.outcome import Call, EventType
+from sidecar.providers.outcome import Call
 from sidecar.providers.routes import Routes, Row
 
 ROUTES: Final = Routes(
@@ -119,6 +120,12 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
         return Reading(outcome.not_done(call, _refusal_code(exchange)), route.template)
     if route.action is Action.OTHER:
         return Reading([], route.template)
+    return _read_answer(exchange, call)
+
+
+def _read_answer(exchange: Exchange, call: Call) -> Reading:
+    """Read a 2xx answer to a call that is no send."""
+    route = call.route
     answer = decoded(_ANSWER, exchange.response_body)
     fault = answer if isinstance(answer, Fault) else None
     if isinstance(answer, Fault):
@@ -138,9 +145,7 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
 
 def _read_send(exchange: Exchange, call: Call) -> Reading:
     request, fault = _asked(exchange)
-    target = (
-        phone_first(request.key.remote_jid, request.key.remote_jid_alt) if request.key else _numbered(request)
-    )
+    target = _addressed(request)
     template = call.route.template
     kind = call.route.message_type
     call = call._replace(
@@ -174,7 +179,10 @@ def _asked(exchange: Exchange) -> tuple[_Request, Fault | None]:
     return (_NO_REQUEST, request) if isinstance(request, Fault) else (request, None)
 
 
-def _numbered(request: _Request) -> Chat:
+def _addressed(request: _Request) -> Chat:
+    """Give the chat of a request: a number, or the key of the message reacted to."""
+    if request.key is not None:
+        return phone_first(request.key.remote_jid, request.key.remote_jid_alt)
     return NO_CHAT if request.number is None else chat(str(request.number))
 
 
@@ -182,7 +190,7 @@ def _read_presence(exchange: Exchange, call: Call, answer: _Answer) -> Reading:
     request, fault = _asked(exchange)
     presence = answer.presence or request.presence
     shown = presence if presence is None or presence in _PRESENCES else "other"
-    call = call._replace(chat=_numbered(request))
+    call = call._replace(chat=_addressed(request))
     unknown = drift("presence", presence) if shown == "other" else ()
     return Reading(outcome.presence_set(call, shown), call.route.template, unknown, fault)
 
