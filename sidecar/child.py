@@ -10,13 +10,17 @@ import sys
 
 import msgspec
 import uvloop
+from setproctitle import setproctitle
 
+from sidecar import telemetry
 from sidecar.control import ChildStart, Line, open_line
+from sidecar.logs import LogFormat, configure
 from sidecar.settings import Settings
 
 
 async def _main(role: str, descriptor: int) -> int:
     line = await open_line(socket.socket(fileno=descriptor))
+    setproctitle(f"sidecar: {role}")
     first = await line.receive()
     if first is None or first.kind != "init":
         return 1
@@ -24,24 +28,28 @@ async def _main(role: str, descriptor: int) -> int:
     settings = msgspec.convert(start.settings, Settings)
     sockets = {name: socket.socket(fileno=number) for name, number in start.sockets.items()}
     if role == "worker":
+        setproctitle(f"sidecar: worker {start.index}")
         return await _worker(settings, sockets, start.index, line)
     return await _recorder(settings, sockets["admin"], line)
 
 
 async def _worker(settings: Settings, sockets: dict[str, socket.socket], index: int, line: Line) -> int:
-    from sidecar.bootstrap import build_worker  # noqa: PLC0415 - see the module's docstring
+    from sidecar.bootstrap.worker import build_worker  # noqa: PLC0415 - see the module's docstring
 
+    lines = configure(LogFormat(settings.log_format), held=True)
     worker = build_worker(settings, sockets, index)
     await worker.start()
     line.send("ready")
     while (message := await line.receive()) is not None and message.kind != "stop":
-        pass
+        if message.kind == "go":
+            lines.release()
     await worker.stop(settings.drain_seconds)
+    lines.close()
     return 0
 
 
 async def _recorder(settings: Settings, admin: socket.socket, line: Line) -> int:
-    from sidecar.bootstrap import build_recorder  # noqa: PLC0415 - see the module's docstring
+    from sidecar.bootstrap.recorder import build_recorder  # noqa: PLC0415 - see the module's docstring
 
     recorder = build_recorder(settings, admin)
     await recorder.start()
@@ -51,6 +59,10 @@ async def _recorder(settings: Settings, admin: socket.socket, line: Line) -> int
             recorder.go()
         elif message.kind == "draining":
             recorder.draining()
+        elif message.kind == "workers":
+            recorder.workers(int(message.text))
+        elif message.kind == "event":
+            telemetry.count(message.text)
     await recorder.stop()
     return 0
 

@@ -26,6 +26,7 @@ class Child:
         role: `worker` or `recorder`.
         index: number of the worker.
         sockets: listening sockets it inherits, by route name.
+        on_ready: told whenever it accepts, also after a restart.
         on_crash: told the exit status whenever it ended unasked.
     """
 
@@ -35,14 +36,17 @@ class Child:
         index: int,
         settings: Settings,
         sockets: Mapping[str, socket.socket],
+        on_ready: Callable[["Child"], None],
         on_crash: Callable[["Child", int], None],
     ) -> None:
         self.role = role
         self.index = index
         self.ready = asyncio.Event()
+        self.alive = False
         self.failure: str | None = None
         self._settings: dict[str, Any] = msgspec.to_builtins(settings)
         self._sockets = sockets
+        self._on_ready = on_ready
         self._on_crash = on_crash
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
@@ -69,6 +73,10 @@ class Child:
         """Tell it that the sidecar is about to stop: readiness ends."""
         self._say("draining")
 
+    def tell(self, kind: str, text: str) -> None:
+        """Pass on what it should know (`sidecar.control`)."""
+        self._say(kind, text)
+
     def stop(self) -> None:
         """Ask it to finish and leave; `ended` is set when it is gone."""
         self._stopping = True
@@ -82,9 +90,14 @@ class Child:
         if self._process is not None:
             self._process.kill()
 
-    def _say(self, kind: str) -> None:
+    @property
+    def pid(self) -> int:
+        """Id of the process that lives or lived last."""
+        return self._process.pid if self._process else 0
+
+    def _say(self, kind: str, text: str = "") -> None:
         if self._line is not None:
-            self._line.send(kind)
+            self._line.send(kind, text)
 
     def _over(self) -> bool:
         return self._stopping or self.failure is not None
@@ -125,8 +138,11 @@ class Child:
             self._line.send("stop")
         while (message := await self._line.receive()) is not None:
             if message.kind == "ready":
+                self.alive = True
                 self.ready.set()
+                self._on_ready(self)
             elif message.kind == "failed":
                 self.failure = message.text
+        self.alive = False
         self._line.close()
         return await asyncio.to_thread(self._process.wait)

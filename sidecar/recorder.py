@@ -26,6 +26,8 @@ RECORDS_MAX: Final = 2000
 """Records of a batch, most of them without facts."""
 BACKOFF_FIRST_SECONDS: Final = 0.1
 BACKOFF_MAX_SECONDS: Final = 5.0
+TIDY_NS: Final = 1_000_000_000
+"""How often work that time asks for is looked at, also while batches keep coming."""
 STOP_SECONDS: Final = 10.0
 """How long a stopping recorder goes on draining; the rest waits in the journal for the next start."""
 
@@ -51,8 +53,8 @@ class Recording(Protocol):
         """Have the health of the instances touched evaluated."""
         ...
 
-    def idle(self, now: Millis) -> None:
-        """Use a quiet moment: steps due by time, retention. Bounded work."""
+    def tidy(self, now: Millis) -> None:
+        """Do what time asks for: steps of health that are due, retention. Bounded work a call."""
         ...
 
 
@@ -125,6 +127,7 @@ class Recorder:
 
     def _drain(self, recording: Recording, tail: JournalTail) -> None:
         backoff = Backoff(self._stopping)
+        tidied_ns = 0
         while not self._handing_over:
             with self.lock:
                 batch = tail.read(FACTS_MAX, RECORDS_MAX)
@@ -132,8 +135,10 @@ class Recorder:
                 self._record(recording, tail, batch, backoff)
             elif self._stopping.is_set():
                 return
-            else:
-                self._guarded(recording.idle, self._clock())
+            if monotonic_ns() - tidied_ns > TIDY_NS:
+                self._guarded(recording.tidy, self._clock())
+                tidied_ns = monotonic_ns()
+            elif not batch:
                 self._stopping.wait(tail.pause_seconds)
 
     def _record(

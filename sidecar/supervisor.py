@@ -10,14 +10,18 @@ import json
 import signal
 import socket
 import sys
-from typing import Any, Final
+from typing import Final
 
+from sidecar import __version__
 from sidecar.addresses import Address, parse_address
 from sidecar.children import Child
+from sidecar.clock import monotonic_ns
 from sidecar.data_dir import DataDir
 from sidecar.listening import Handover, Heir, ListenError, bind, shown, take_over
+from sidecar.logs import LogFormat, configure
 from sidecar.settings import Settings
 from sidecar.tasks import spawn
+from sidecar.telemetry import ProcessDied, ProcessStarted, SidecarStarted, SidecarStopped, SidecarStopping
 
 READY_TIMEOUT_SECONDS: Final = 30.0
 STOP_GRACE_SECONDS: Final = 5.0
@@ -34,6 +38,8 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
         self._handed_over = False
+        self._children: list[Child] = []
+        self._lines = configure(LogFormat(settings.log_format), held=True)
 
     async def run(self) -> int:
         """Run until told to stop; give the exit status.
@@ -43,8 +49,8 @@ class Supervisor:
         """
         wanted = addresses(self._settings)
         heir = take_over(self._data.control_socket, wanted)
-        sockets = _sockets(wanted, heir)
-        children = self._children(sockets)
+        sockets = open_sockets(wanted, heir)
+        children = self._children = self._make_children(sockets)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
@@ -54,7 +60,8 @@ class Supervisor:
             sys.stderr.write(f"sidecar: {failure}\n")
             await self._end(children)
             return 1
-        announce({name: shown(sock) for name, sock in sockets.items()})
+        self._lines.release(ready_line({name: shown(sock) for name, sock in sockets.items()}))
+        SidecarStarted(version=__version__, workers=self._settings.workers).emit()
         for child in children:
             child.go()
         if heir is not None:
@@ -66,19 +73,37 @@ class Supervisor:
         )
         handover.open()
         await self._stop.wait()
+        stopping_ns = monotonic_ns()
+        SidecarStopping(reason="handed over" if self._handed_over else "signal").emit()
         handover.close()
         for sock in sockets.values():
             sock.close()  # ours only: the children hold their own, an heir too
         await self._end(children)
+        SidecarStopped(seconds=round((monotonic_ns() - stopping_ns) / 1e9, 3)).emit()
+        self._lines.close()
         return 0
 
-    def _children(self, sockets: dict[str, socket.socket]) -> list[Child]:
+    def _make_children(self, sockets: dict[str, socket.socket]) -> list[Child]:
         traffic = {name: sock for name, sock in sockets.items() if name != "admin"}
-        workers = [
-            Child("worker", index, self._settings, traffic, _crashed)
-            for index in range(self._settings.workers)
+        roles = [("worker", index, traffic) for index in range(self._settings.workers)]
+        roles.append(("recorder", 0, {"admin": sockets["admin"]}))
+        return [
+            Child(role, index, self._settings, inherited, self._accepts, self._crashed)
+            for role, index, inherited in roles
         ]
-        return [*workers, Child("recorder", 0, self._settings, {"admin": sockets["admin"]}, _crashed)]
+
+    def _accepts(self, child: Child) -> None:
+        ProcessStarted(process=child.name, pid=child.pid).emit()
+        self._tell_recorder()
+
+    def _crashed(self, child: Child, status: int) -> None:
+        ProcessDied(process=child.name, pid=child.pid, exit_code=status).emit()
+        self._children[-1].tell("event", ProcessDied.NAME)
+        self._tell_recorder()
+
+    def _tell_recorder(self) -> None:
+        """Readiness is the recorder's to answer: how many workers forward?"""
+        self._children[-1].tell("workers", str(sum(child.alive for child in self._children[:-1])))
 
     def _signalled(self) -> None:
         if self._stop.is_set():
@@ -134,12 +159,17 @@ def addresses(settings: Settings) -> dict[str, Address]:
     return {**wanted, "admin": parse_address(settings.admin_listen)}
 
 
-def announce(listeners: dict[str, str]) -> None:
-    """Print the one ready line, JSON whatever the log format."""
-    _line({"event": "sidecar_ready", "listeners": listeners})
+def ready_line(listeners: dict[str, str]) -> bytes:
+    """Give the one line that says every listener accepts: JSON whatever the log format."""
+    return json.dumps({"event": "sidecar_ready", "listeners": listeners}).encode() + b"\n"
 
 
-def _sockets(wanted: dict[str, Address], heir: Heir | None) -> dict[str, socket.socket]:
+def open_sockets(wanted: dict[str, Address], heir: Heir | None) -> dict[str, socket.socket]:
+    """Take the heir's sockets and bind the rest.
+
+    Raises:
+        ListenError: one cannot be listened on; all are closed again.
+    """
     taken = heir.sockets if heir else {}
     sockets: dict[str, socket.socket] = {}
     try:
@@ -150,12 +180,3 @@ def _sockets(wanted: dict[str, Address], heir: Heir | None) -> dict[str, socket.
             sock.close()
         raise
     return sockets
-
-
-def _crashed(child: Child, status: int) -> None:
-    _line({"event": "child.crashed", "level": "error", "child": child.name, "status": status})
-
-
-def _line(content: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(content) + "\n")
-    sys.stdout.flush()

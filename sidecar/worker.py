@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
+from sidecar import telemetry
 from sidecar.clock import monotonic_ns, now_ms
 from sidecar.journal.writer import JournalWriter
 from sidecar.tasks import spawn
@@ -78,6 +79,8 @@ class Worker:
             page.gauge("active_requests", direction.value).set(count)
         for direction, count in counters.open_connections.items():
             page.gauge("open_connections", direction.value).set(count)
+        for event, count in telemetry.counts().items():
+            page.counter("event", event).set(count)
         page.gauge("upstream_connections").set(counters.upstream_connections)
         page.gauge("tunnels").set(counters.tunnels)
         page.beat(now_ms())
