@@ -32,8 +32,11 @@ class Recording(Protocol):
         """Give the earliest MESSAGE_SENT time of each (instance id, message id) that has one."""
         ...
 
-    def append(self, signals: Sequence[RecordedSignal]) -> None:
-        """Insert new signals, all of them unknown so far."""
+    def append(self, signals: Sequence[RecordedSignal]) -> list[RecordedSignal]:
+        """Insert new signals, all of them unknown so far; give those refused for their content.
+
+        What is refused is set aside with its reason, so that it never blocks the line.
+        """
         ...
 
     def save_heads(self, heads: Sequence[InstanceHead]) -> None:

