@@ -39,14 +39,14 @@ async def read_body(request: web.Request, body_type: type[T], *, form: bool = Fa
             return msgspec.convert(pairs, body_type, strict=False)
         return msgspec.json.decode(raw or b"{}", type=body_type)
     except msgspec.ValidationError as error:
-        path = _path(error)
+        path = field_of(error)
         message = f"{path or 'the body'} is not what this route takes; GET /openapi.json has its schema"
         raise ApiError(400, "invalid_body", message, path) from None
     except (msgspec.DecodeError, ValueError):
         raise ApiError(400, "invalid_json", "the body is not valid JSON") from None
 
 
-def _path(error: msgspec.ValidationError) -> str | None:
+def field_of(error: msgspec.MsgspecError) -> str | None:
     """Give the field an error is about: ours by its path, or a missing one by its name; never a value."""
     text = str(error)
     _, found, path = text.rpartition(" - at `$")

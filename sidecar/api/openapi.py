@@ -81,7 +81,7 @@ def _types(route: Route) -> list[type[msgspec.Struct]]:
     lines = [
         one for also in several for one in (get_args(also) or (also,)) if issubclass(one, msgspec.Struct)
     ]
-    return [one for one in (route.answer, route.body, *lines) if one is not None]
+    return [one for one in (route.answer, route.body, route.failure, *lines) if one is not None]
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -133,7 +133,12 @@ def _responses(route: Route) -> dict[str, Any]:
     statuses = {*_ALWAYS, *route.errors}
     statuses |= set(_GUARDED) if route.guarded else set()
     statuses |= set(_WITH_BODY) if route.body is not None else set()
-    errors = {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    errors: dict[str, Any] = {
+        str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)
+    }
+    if route.failure is not None:
+        either = {"anyOf": [_ref(route.failure), _ref(ErrorAnswer)]}
+        errors["400"] = {"description": _ERRORS[400], "content": {JSON: {"schema": either}}}
     return {str(route.status): success, **errors, **(route.more or {})}
 
 

@@ -1,12 +1,14 @@
 """What the composition root gives to the API, and where handlers find it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from domain.exchange import ExchangeFacts
+from domain.ingest_signal import IngestReputationSignal
 from domain.ports import SignalStore
 from domain.redaction import Redactor
 from domain.words import Millis
@@ -35,6 +37,18 @@ class AdminCounts:
     failed: int = 0
 
 
+class Posting(NamedTuple):
+    """What `POST /v1/signals` needs.
+
+    Attributes:
+        ingest: the one way from an event to a signal.
+        append: journals an exchange; once it returns, the facts survive a crash.
+    """
+
+    ingest: IngestReputationSignal
+    append: Callable[[ExchangeFacts], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminParts:
     """The ports and settings of the admin API.
@@ -48,6 +62,7 @@ class AdminParts:
         token: None is allowed only where the listener is on loopback.
         loopback: the listener is bound on loopback, so the Host header is checked against DNS rebinding.
         window_ms: what a question without bounds covers.
+        posting: None: facts cannot be posted, the route is not there.
     """
 
     store: SignalStore
@@ -63,6 +78,7 @@ class AdminParts:
     clock: Callable[[], Millis] = clock.now_ms
     version: str = __version__
     counts: AdminCounts = field(default_factory=AdminCounts)
+    posting: Posting | None = None
 
 
 PARTS: Final = web.AppKey("parts", AdminParts)

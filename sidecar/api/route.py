@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from sidecar.api.params import Param
+from sidecar.api.parts import PARTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,9 @@ class Route:
         more: further answers as OpenAPI response objects, by status.
         body: type of the JSON request body.
         errors: statuses besides those that every such route can give.
+        failure: type of a 400 that says more than the common one.
         guarded: needs the token or a session.
+        needs: name of the part without which the route is not registered.
         head: answers HEAD as well, where the method is GET.
     """
 
@@ -38,13 +41,18 @@ class Route:
     body: type[msgspec.Struct] | None = None
     body_required: bool = True
     errors: Sequence[int] = ()
+    failure: type[msgspec.Struct] | None = None
     guarded: bool = True
     head: bool = True
+    needs: str | None = None
 
 
 def register(app: web.Application, routes: Sequence[Route]) -> None:
-    """Add routes to the application."""
+    """Add those routes to the application whose parts are given."""
+    parts = app[PARTS]
     for route in routes:
+        if route.needs is not None and getattr(parts, route.needs) is None:
+            continue
         if route.method == "GET":
             app.router.add_get(route.path, route.handler, allow_head=route.head)
         else:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sidecar.api import annotations, instances, openapi, probes, session, stream, timeline
+from sidecar.api import annotations, instances, openapi, posting, probes, session, stream, timeline
 from sidecar.api.errors import JSON
 from sidecar.api.route import Route
 from sidecar.api.signals import GapLine, SignalAnswer
@@ -37,6 +37,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Spans for Grafana to draw: disconnects, cooldowns, gaps. Times are epoch milliseconds.",
         answer=annotations.AnnotationsAnswer,
         params=annotations.PARAMS,
+    ),
+    Route(
+        method="POST",
+        path="/v1/signals",
+        handler=posting.post_signals,
+        summary="Record facts that do not cross HTTP; all or nothing.",
+        answer=posting.AcceptedAnswer,
+        status=202,
+        body=posting.PostedSignals,
+        failure=posting.PostingErrorAnswer,
+        needs="posting",
     ),
     Route(
         path="/v1/stream",

@@ -7,14 +7,23 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # no stubs among the locked tools
 import pytest
 
+from domain.exchange import ExchangeFacts
+from domain.ingest_signal import IngestReputationSignal
 from domain.recorded import Gap
 from domain.words import SignalType
 from sidecar import __version__
 from sidecar.api.openapi import document, printed
+from sidecar.api.parts import Posting
 from sidecar.api.routes import ROUTES
 from tests.builders import recorded_signal
-from tests.sidecar.api.serving import NOW, ListStore, admin, run, summary
+from tests.sidecar.api.serving import NOW, REDACTOR, ListStore, admin, run, summary
 
+
+async def _append(_: ExchangeFacts) -> None:
+    """Take facts and forget them."""
+
+
+POSTING = Posting(IngestReputationSignal(REDACTOR), _append)
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
 
 
@@ -56,7 +65,7 @@ def test_every_registered_route_is_described_and_every_described_one_is_register
     }
 
     async def story() -> set[tuple[str, str]]:
-        async with admin() as api:
+        async with admin(posting=POSTING) as api:
             return {
                 (route.method, route.resource.canonical)
                 for route in api.app.router.routes()
