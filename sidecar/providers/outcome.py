@@ -114,26 +114,31 @@ def not_sent(call: Call, code: str | None = None) -> list[Event]:
 def refused(call: Call, code: str | None = None) -> list[Event]:
     """R3, for any call: the rate limit (or the account block, on a send) that an answer states."""
     known = call.codes.get(code) if code is not None else None
-    chat = call.chat
     if call.exchange.status == 429 or (known is not None and known.is_rate_limit):
-        kind = EventType.RATE_LIMIT_HIT
-    elif known is not None and known.is_account_block and call.route.action in SENDS:
-        kind = EventType.CONNECTION_ERROR
-    else:
-        return []
-    return [
-        Event(
-            kind,
-            Source.PROVIDER,
-            call.instance_id,
-            None,
-            None,
-            chat.jid,
-            chat.is_group,
-            None,
-            call.context(code or "429"),
-        )
-    ]
+        return [rate_limited(call, code or "429")]
+    if known is not None and known.is_account_block and call.route.action in SENDS:
+        return [_provider_event(call, EventType.CONNECTION_ERROR, code)]
+    return []
+
+
+def rate_limited(call: Call, code: str) -> Event:
+    """R3: the provider limits the rate. Provider code first, else `429`."""
+    return _provider_event(call, EventType.RATE_LIMIT_HIT, code)
+
+
+def _provider_event(call: Call, kind: EventType, code: str | None) -> Event:
+    chat = call.chat
+    return Event(
+        kind,
+        Source.PROVIDER,
+        call.instance_id,
+        None,
+        None,
+        chat.jid,
+        chat.is_group,
+        None,
+        call.context(code),
+    )
 
 
 def presence_set(call: Call, presence: str | None) -> list[Event]:
