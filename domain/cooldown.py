@@ -5,11 +5,22 @@ cooldown an hour, and leaves it at the first step where no condition holds. The 
 section 8, step H, and section 10) enters anew at each look and forgets at the next.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from domain.evaluation import Evaluation
+from domain.evaluation import Evaluation, window_cooldown
 from domain.reputation import HOT, Reputation
-from domain.rules import RULES, RuleSet
+from domain.rules import RULES, RuleSet, holds
+from domain.snapshot import (
+    DELIVERED,
+    DISCONNECT,
+    FAILED,
+    LATENCY_COUNT,
+    LATENCY_SUM,
+    READ,
+    REPLIED,
+    SENT,
+)
 from domain.words import CooldownReason, Millis, TemperatureLevel
 
 
@@ -54,6 +65,33 @@ def at_step(
         )
     ends_at = cooldown.ends_at(rules)
     return cooldown.left() if ends_at is not None and at >= ends_at else cooldown
+
+
+def condition_of(rolling: Sequence[int], score: int, rules: RuleSet) -> CooldownReason | None:
+    """Give the reason to rest that holds: the rolling window's, else the score's (the fold, 7)."""
+    sent = rolling[SENT]
+    if sent:
+        delivered = rolling[DELIVERED]
+        seen = {
+            "messagesSent": sent,
+            "observations": delivered
+            + rolling[FAILED]
+            + rolling[READ]
+            + rolling[REPLIED]
+            + rolling[DISCONNECT],
+            "deliveredRate": delivered / sent,
+            "deliveryEvidence": delivered + rolling[FAILED],
+            "averageDeliveryLatencyMs": (
+                rolling[LATENCY_SUM] / rolling[LATENCY_COUNT] if rolling[LATENCY_COUNT] else 0
+            ),
+            "connectionDisconnects": rolling[DISCONNECT],
+        }
+        if holds(rules.window_guards, seen):
+            row = window_cooldown(seen, rules)
+            if row is not None:
+                return row.reason
+    seen = {"score": score, "messagesBlocked": 0}
+    return next((row.reason for row in rules.score_cooldowns if holds(row.when, seen)), None)
 
 
 def at_evaluation_of_reference(

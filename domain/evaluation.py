@@ -158,6 +158,14 @@ def evaluate(
     )
 
 
+def verdict_alerts(
+    score: int, level: TemperatureLevel, codes: frozenset[AlertCode], rules: RuleSet = RULES
+) -> tuple[Alert, ...]:
+    """Give those alerts of `codes` that a score and a level alone raise."""
+    seen = {"score": float(score), "overheated": float(level is TemperatureLevel.OVERHEATED)}
+    return tuple(_alert(rule, seen) for rule in rules.alerts if rule.code in codes and holds(rule.when, seen))
+
+
 def finding(rule: Rule | CooldownRule, seen: Measures) -> Finding:
     """Put a row that fired beside what was observed."""
     points = 0

@@ -138,17 +138,18 @@ def count(facts: Iterable[Fact], since: Millis, until: Millis) -> Snapshot:
                 seen.add((kind, fact.message_id))
             counts[kind] += 1
             if fact.latency_ms is not None:
-                _measure(counts, kind, fact.latency_ms)
+                measure(counts, kind, fact.latency_ms, 1)
     return from_counts(tuple(counts))
 
 
-def _measure(counts: list[int], kind: int, latency_ms: int) -> None:
+def measure(counts: list[int], kind: int, latency_ms: int, sign: int) -> None:
+    """Add a latency to its mean (`sign` 1), or take it away (-1); kinds without one are left alone."""
     if kind == DELIVERED:
-        counts[LATENCY_SUM] += latency_ms
-        counts[LATENCY_COUNT] += 1
+        counts[LATENCY_SUM] += sign * latency_ms
+        counts[LATENCY_COUNT] += sign
     elif kind == SEND_LATENCY:
-        counts[SEND_LATENCY_SUM] += latency_ms
-        counts[SEND_LATENCY_COUNT] += 1
+        counts[SEND_LATENCY_SUM] += sign * latency_ms
+        counts[SEND_LATENCY_COUNT] += sign
 
 
 def _by_date(fact: Fact) -> tuple[Millis, int]:
