@@ -1,0 +1,1 @@
+"""Proxies to compare with, each a process of its own."""
