@@ -1,0 +1,11 @@
+"""Bounded copies of bodies as they stream by, content coding removed, long JSON strings left out.
+
+    payload chunks -> codings (gzip, deflate, br, zstd) -> long_strings -> at most `copy_max` bytes
+
+`BodyTap` is what the wire feeds. It never raises, whatever comes, and costs next to nothing for the usual
+body: one small chunk without coding is kept by reference and given back as it is.
+"""
+
+from sidecar.observation.tap import BodyTap, Unseen
+
+__all__ = ["BodyTap", "Unseen"]
