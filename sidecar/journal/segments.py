@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sidecar.journal.layout import OWNER, PAGE, SEGMENT_HEAD, journal_dir, segment_path
-from sidecar.journal.page import WorkerPage
+from sidecar.journal.worker_page import WorkerPage
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from domain.exchange import ExchangeFacts
 from domain.words import Millis, Source
@@ -34,8 +34,9 @@ from sidecar.journal.layout import (
     journal_bytes,
     journal_dir,
 )
-from sidecar.journal.page import WorkerPage
 from sidecar.journal.segments import OwnFolder
+from sidecar.journal.turn import Mark, between, reason_of
+from sidecar.journal.worker_page import WorkerPage
 from sidecar.tasks import spawn
 
 _log: Final = logging.getLogger(__name__)
@@ -45,18 +46,6 @@ TURN_MAX: Final = 1 << 20
 
 _SCAN_NS: Final = 1_000_000_000
 """How often the other folders are measured, and losses told while the journal is at its bound."""
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class _Mark(NamedTuple):
-    """A record of this turn: where it ends, and the running totals with it."""
-
-    end: int
-    records: int
-    webhook: int
-    dispatch: int
-    provider: int
 
 
 class JournalWriter:
@@ -99,11 +88,11 @@ class JournalWriter:
         self.page = WorkerPage(index, self._started_at)
         self._folder: OwnFolder | None = None
         self._parts: list[bytes] = []
-        self._marks: list[_Mark] = []
+        self._marks: list[Mark] = []
         self._releases: list[Release] = []
         self._pending_bytes = 0
         self._scheduled = False
-        self._totals = self._written = _Mark(0, 0, 0, 0, 0)
+        self._totals = self._written = Mark(0, 0, 0, 0, 0)
         self._untold = False
         self._resting: LossReason | None = None
         self._dirty = False
@@ -144,7 +133,7 @@ class JournalWriter:
             return
         _, records, webhooks, dispatches, providers = self._totals
         size = self._pending_bytes = self._pending_bytes + HEAD.size + len(payload)
-        totals = self._totals = _Mark(
+        totals = self._totals = Mark(
             size, records + 1, webhooks + webhook, dispatches + dispatch, providers + provider
         )
         self._parts += (frame(FACTS, payload, *totals[1:]), payload)
@@ -210,7 +199,7 @@ class JournalWriter:
         if reason is not None:
             self._resting = reason
             for before, mark in zip([self._written, *marks[whole:]], marks[whole:], strict=False):
-                self._lose(reason, _between(before, mark))
+                self._lose(reason, between(before, mark))
         self._totals = self._written._replace(end=0)
 
     def _full(self, size: int) -> LossReason | None:
@@ -218,7 +207,7 @@ class JournalWriter:
         bound = self._facts_max if size else self._max_bytes
         return LossReason.JOURNAL_FULL if self._live_bytes + size > bound else None
 
-    def _write(self, data: bytes, marks: list[_Mark]) -> tuple[int, LossReason | None]:
+    def _write(self, data: bytes, marks: list[Mark]) -> tuple[int, LossReason | None]:
         """Write one turn; give how many whole records went in, and why not all."""
         try:
             folder = self._open()
@@ -227,13 +216,13 @@ class JournalWriter:
                 self.page.in_segment(folder.number)
                 self._untold = True  # every segment opens with a STATE record
         except OSError as error:
-            return 0, _reason_of(error)
+            return 0, reason_of(error)
         state = self._state_record() if self._untold else b""
         start = folder.size
         try:
             written = folder.write(state + data)
         except OSError as error:
-            return 0, _reason_of(error)
+            return 0, reason_of(error)
         self._dirty = True
         self._live_bytes += written
         if state and written >= len(state):
@@ -241,14 +230,14 @@ class JournalWriter:
             self.page.losses_journaled()
         if written == len(state) + len(data):
             if marks:
-                self.page.journaled(*_journaled(written, marks[-1]))
+                self.page.journaled(written, marks[-1])
             return len(marks), None
         # Whole records stay: the recorder may have read them already.
         whole = bisect_right(marks, written - len(state), key=lambda mark: mark.end)
         kept = (marks[whole - 1].end if whole else 0) + len(state) if written >= len(state) else 0
         folder.cut_to(start + kept)
         if whole:
-            self.page.journaled(*_journaled(kept, marks[whole - 1]))
+            self.page.journaled(kept, marks[whole - 1])
         return whole, LossReason.DISK_FULL
 
     def _state_record(self) -> bytes:
@@ -307,15 +296,3 @@ class JournalWriter:
     def _sync_failed(self, error: OSError) -> None:
         self.page.sync_failed()
         _log.error("journal.sync_failed", extra={"error": errno.errorcode.get(error.errno or 0, "unknown")})
-
-
-def _between(before: _Mark, after: _Mark) -> tuple[int, int, int]:
-    return after.webhook - before.webhook, after.dispatch - before.dispatch, after.provider - before.provider
-
-
-def _journaled(size: int, mark: _Mark) -> tuple[int, int, int, int, int]:
-    return mark.records, size, mark.webhook, mark.dispatch, mark.provider
-
-
-def _reason_of(error: OSError) -> LossReason:
-    return LossReason.DISK_FULL if error.errno in _FULL else LossReason.WRITE_FAILED
