@@ -14,7 +14,7 @@ from sidecar.providers.chat import NO_CHAT, Chat, chat
 from sidecar.providers.codes import Code, engine_code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
 from sidecar.providers.outcome import Call
-from sidecar.providers.routes import Routes, Row
+from sidecar.providers.routes import Route, Routes, Row
 
 _SEND = "/message/{instance}/"
 _PRESENCE = "/presence/{instance}/"
@@ -111,7 +111,7 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
     route = match.route
     instance_id = match.values[0] if match.values else ""
     if route.action in SENDS:
-        return _read_send(exchange, Call(exchange, route, instance_id, codes))
+        return _read_send(exchange, route, instance_id, codes)
     call = Call(exchange, route, instance_id, codes)
     if not call.answered_ok:
         return Reading(outcome.not_done(call, _refusal_code(exchange)), route.template)
@@ -120,14 +120,14 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
     return _read_answer(exchange, call)
 
 
-def _read_send(exchange: Exchange, call: Call) -> Reading:
+def _read_send(exchange: Exchange, route: Route, instance_id: str, codes: Mapping[str, Code]) -> Reading:
     request = decoded(_REQUEST, exchange.request_body)
     fault = request if isinstance(request, Fault) else None
-    target, message_type = _asked(request, call)
-    template = call.route.template
+    target, message_type = _asked(request, route)
+    template = route.template
+    call = Call(exchange, route, instance_id, codes, target, message_type)
     if target.unheard:
         return Reading(outcome.refused(call, _refusal_code(exchange)), template)
-    call = call._replace(chat=target, message_type=message_type)
     if not call.answered_ok:
         return Reading(outcome.not_sent(call, _refusal_code(exchange)), template, (), fault)
     answer = decoded(_ANSWER, exchange.response_body)
@@ -143,8 +143,8 @@ def _read_send(exchange: Exchange, call: Call) -> Reading:
     return Reading(outcome.sent(call, data.message_id, status), template, (), fault)
 
 
-def _asked(request: _Request | Fault, call: Call) -> tuple[Chat, str | None]:
-    message_type = call.route.message_type
+def _asked(request: _Request | Fault, route: Route) -> tuple[Chat, str | None]:
+    message_type = route.message_type
     if isinstance(request, Fault):
         return NO_CHAT, message_type or media.OTHER
     return chat(request.to or request.phone), message_type or media.of_mime(request.mime_type)
