@@ -153,6 +153,9 @@ class DispatcherSimulator:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self.errors[instance, type(error).__name__] += 1
             return 0, None
+        except asyncio.CancelledError:
+            self.errors[instance, "Cancelled"] += 1
+            raise
         self.answers[instance, answer.status] += 1
         return answer.status, body if isinstance(body, dict) else None
 

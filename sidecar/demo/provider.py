@@ -196,10 +196,8 @@ def _sent(sent: Sent, kind: str) -> web.Response:
         case Refusal.RATE_LIMITED if kind == "button":
             return _json(turbozap.error(turbozap.TIMELOCK), 500)
         case Refusal.RATE_LIMITED:
-            headers = {"Retry-After": str(turbozap.RETRY_AFTER_SECONDS)}
-            return web.Response(
-                text=turbozap.HTML_429, status=429, headers=headers, content_type="text/html", charset=None
-            )
+            headers = {"Retry-After": str(turbozap.RETRY_AFTER_SECONDS), "Content-Type": "text/html"}
+            return web.Response(body=turbozap.HTML_429.encode(), status=429, headers=headers)
         case Refusal.NOT_SENT:
             return _json(turbozap.error(f"Failed to send {kind} message"), 500)
 
@@ -228,14 +226,11 @@ async def _body(request: web.Request) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _compact(body: Any) -> str:
-    """Write JSON without spaces, as Go does."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-
-
 def _json(body: dict[str, Any], status: int = 200) -> web.Response:
-    answer = web.json_response(body, status=status, dumps=_compact)
-    if isinstance(answer.body, bytes) and len(answer.body) >= COMPRESS_MIN_BYTES:
+    # Without spaces and without a charset, as Go and Fiber write it.
+    raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    answer = web.Response(body=raw, status=status, content_type="application/json")
+    if len(raw) >= COMPRESS_MIN_BYTES:
         answer.enable_compression()
     return answer
 

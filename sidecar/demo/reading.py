@@ -93,6 +93,7 @@ def read_metrics(text: str, states: Iterable[dict[str, Any]] = ()) -> Reading:
         {
             name: Row(messages[name], facts[name], limits[name], known.get(name, {}))
             for name in sorted({*messages, *facts, *known})
+            if name in known or messages[name].total() or facts[name].total()
         },
         dict(lost),
     )

@@ -92,6 +92,8 @@ def _problems(reading: Reading | None, stored: int | None, ends: Ends, exit_code
             f"the ends disagree on the answers: dispatcher {ends.received - ends.served} more, "
             f"provider {ends.served - ends.received} more"
         )
+    if ends.unanswered:
+        problems.append(f"{ends.unanswered} calls had no answer")
     if ends.posted != ends.taken:
         problems.append(f"the ends disagree on callbacks: {ends.posted} accepted, {ends.taken} taken")
     if exit_code:

@@ -16,6 +16,8 @@ from domain.words import Millis
 from sidecar.demo.reading import Reading, Row, millis
 
 LINE_EVERY_MS: Final = 5000
+ANSWER_AFTER_SECONDS: Final = 2.0
+"""How long the store may take to open before its silence is worth a line."""
 _MESSAGES: Final = {
     "sent": "MESSAGE_SENT",
     "delivered": "MESSAGE_DELIVERED",
@@ -60,7 +62,7 @@ class Display:
         """Show a reading; None when the sidecar did not answer."""
         if self._live is not None:
             self._live.update(self._screen(reading, now, elapsed_s))
-        elif now >= self._next_line_at:
+        elif now >= self._next_line_at and (reading is not None or elapsed_s > ANSWER_AFTER_SECONDS):
             self._next_line_at = now + LINE_EVERY_MS
             text = f"{elapsed_s:4.0f} s  " + ("no answer" if reading is None else str(reading.ledger))
             self._console.print(text, soft_wrap=True, highlight=False)

@@ -14,7 +14,7 @@ from sidecar.demo.fates import HEALTHY, Fate
 from sidecar.demo.gateway import Instance
 from sidecar.demo.provider import ProviderSimulator
 from sidecar.demo.serving import Listener
-from tests.sidecar.demo.shapes import FIXTURES, fixture, shape
+from tests.sidecar.demo.shapes import fixture, shape
 from tests.sidecar.demo.waiting import until
 
 KEY = {"X-API-Key": "tz-test-key-0001"}
@@ -28,19 +28,27 @@ STATE_AND_FATE: dict[str, tuple[str, Fate]] = {
     "send-text-panic-500": ("disconnected", HEALTHY),
 }
 """State and fate of the instance in which a recorded answer is the right one; connected and healthy else."""
-RECORDED = sorted(
-    path.stem for path in FIXTURES.glob("*.json") if json.loads(path.read_text())["direction"] == "dispatch"
+RECORDED = (
+    "connect-500",
+    "connect-ok-no-signal",
+    "logout-ok",
+    "presence-client-posts-to-available",
+    "presence-composing-ok",
+    "qrcode-ready",
+    "send-audio-ok",
+    "send-audio-wrong-field-400",
+    "send-button-463",
+    "send-media-ok",
+    "send-reaction-ok",
+    "send-text-429-html",
+    "send-text-group-ok",
+    "send-text-ok",
+    "send-text-panic-500",
+    "status-connected",
 )
-NOT_COMPARED = {
-    "id",
-    "message_id",
-    "timestamp",
-    "qr_code",
-    "code",
-    "phone_number",
-    "profile_name",
-    "profile_pic",
-}
+"""What the real gateway answered; other recordings are of what no gateway should."""
+PROFILE = {"phone_number", "profile_name", "profile_pic"}
+NOT_COMPARED = PROFILE | {"id", "message_id", "timestamp", "qr_code", "code"}
 
 
 @asynccontextmanager
@@ -82,7 +90,7 @@ def test_a_recorded_request_gets_an_answer_like_the_recorded_one(name: str) -> N
                 raw = await answer.text()
 
         assert answer.status == expected["status"], raw
-        assert answer.content_type == expected["headers"]["Content-Type"]
+        assert answer.headers["Content-Type"] == expected["headers"]["Content-Type"]
         assert answer.headers.get("Retry-After") == expected["headers"].get("Retry-After")
         if "body" in expected:
             assert answer.headers["Server"] == expected["headers"]["Server"]

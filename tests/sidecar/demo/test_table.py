@@ -107,6 +107,7 @@ def test_a_run_that_adds_up_has_no_problem() -> None:
         (summary(stored=6), "timelines hold 6"),
         (summary(stored=None), "timelines hold None"),
         (summary(ends=ENDS._replace(served=Counter({("a", 200): 4}))), "disagree on the answers"),
+        (summary(ends=ENDS._replace(unanswered=2)), "2 calls had no answer"),
         (summary(ends=ENDS._replace(taken=6)), "disagree on callbacks"),
         (summary(code=1), "exit code 1"),
     ],
