@@ -11,7 +11,12 @@
     request_head,   sans-I/O: what a head means for framing and routing, and the head passed on
     response_head
     body            sans-I/O: bodies in transit, transfer coding removed
-    relay           one exchange in flight
+    upward,         one exchange in flight: its request,
+    downward,       its answer,
+    relay           its end
+    verified        the same for callbacks whose signature is verified
+    observing       the observer behind a guard
+    users           what connections tell who uses them
     tunnel          a connection after 101
     answer          the sidecar's own answers
     route           listener, direction, upstream, TLS
@@ -22,7 +27,7 @@ Rules: RFC 9110 and RFC 9112, cited by section in the code. Framing is sans-I/O:
 ambiguous is refused, never guessed. A request is sent once, never again.
 """
 
-from sidecar.wire.counters import Counters
+from sidecar.wire.counters import Counters, SideCounters
 from sidecar.wire.forwarder import Forwarder
 from sidecar.wire.limits import Limits
 from sidecar.wire.refusal import REFUSALS, Reason, Refused
@@ -36,6 +41,7 @@ __all__ = [
     "Reason",
     "Refused",
     "Route",
+    "SideCounters",
     "Upstream",
     "VerifyMode",
     "listener_tls",

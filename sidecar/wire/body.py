@@ -1,8 +1,8 @@
 """Bodies in transit: bytes in, payload out, transfer coding removed (RFC 9112 sections 6 and 7).
 
 Theory of operation. A decoder is fed what follows a head. `feed` gives the payload in these bytes; once the
-body has ended `done` is true, and `rest` holds what came after it. It is never fed again then. A decoder keeps
-at most one unfinished chunk-size line, or trailer section, never payload.
+body has ended `done` is true, and `rest` holds what came after it. It is never fed again then. A decoder
+keeps at most one unfinished chunk-size line, or trailer section, never payload.
 
     framing of the head           decoder        ends
     CHUNKED                       ChunkedBody    after the trailer section's empty line

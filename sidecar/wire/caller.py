@@ -13,23 +13,22 @@ Theory of operation. A connection is in one mode:
     HEAD -> ANSWER -> TUNNEL               101
     HEAD, BODY, ANSWER -> LINGER -> CLOSED a refusal, an early answer, the end of a kept connection
 
-Requests are answered one at a time, in order (RFC 9112 section 9.3.2): at most one read's worth of later bytes
-is kept.
+Requests are answered one at a time, in order (RFC 9112 section 9.3.2): at most one read's worth of later
+bytes is kept.
 """
 
 import asyncio
 import math
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from sidecar.clock import monotonic_ns
 from sidecar.wire.answer import error_answer
 from sidecar.wire.head import END, HeadBuffer
 from sidecar.wire.refusal import REFUSALS, Reason, Refused
-from sidecar.wire.relay import Relay
 from sidecar.wire.request_head import RequestHead, parse_request
-from sidecar.wire.upstream import keep_alive
+from sidecar.wire.users import CallerUser, keep_alive
 
 if TYPE_CHECKING:
     from sidecar.wire.forwarder import Forwarder
@@ -42,26 +41,6 @@ LINGER: Final = 4
 CLOSED: Final = 5
 
 
-class CallerUser(Protocol):
-    """Who uses a caller's connection between two heads: an exchange in flight, or a tunnel."""
-
-    def caller_data(self, data: bytes) -> None:
-        """Take bytes of the request's body, or of the tunnel."""
-        ...
-
-    def caller_eof(self) -> bool:
-        """Take note that the caller sends no more; true keeps the connection open for the answer."""
-        ...
-
-    def caller_lost(self) -> None:
-        """Take note that the connection is gone."""
-        ...
-
-    def caller_blocked(self, *, blocked: bool) -> None:
-        """Take note that the caller takes no more bytes for now, or does again."""
-        ...
-
-
 class CallerConnection(asyncio.Protocol):
     """One connection from a caller.
 
@@ -72,8 +51,8 @@ class CallerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buffer", "_first_byte_ns", "_lingered", "_paused", "ahead", "blocked", "deadline", "eof", "forwarder",
-        "mode", "over", "transport", "user", "write",
+        "_buffer", "_first_byte_ns", "_lingered", "_paused", "ahead", "blocked", "deadline", "eof",
+        "forwarder", "mode", "over", "transport", "user", "write",
     )  # fmt: skip
 
     def __init__(self, forwarder: "Forwarder") -> None:
@@ -137,7 +116,7 @@ class CallerConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hand on back-pressure."""
         self.blocked = True
-        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        self.deadline = self.forwarder.idle_at
         if self.user is not None:
             self.user.caller_blocked(blocked=True)
 
@@ -203,7 +182,7 @@ class CallerConnection(asyncio.Protocol):
     def _begin(self, request: RequestHead, rest: bytes) -> None:
         self.mode = BODY
         self.deadline = math.inf
-        relay = Relay(self, request, self._first_byte_ns)
+        relay = self.forwarder.relay_type(self, request, self._first_byte_ns)
         self.user = relay
         relay.start(rest)
 
@@ -231,7 +210,7 @@ class CallerConnection(asyncio.Protocol):
             self.finish()
             return
         self.mode = HEAD
-        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        self.deadline = self.forwarder.idle_at
         if self.ahead:
             # In a turn of its own: a caller that pipelines thousands of requests must not nest them.
             self.forwarder.loop.call_soon(self._next)
@@ -247,7 +226,7 @@ class CallerConnection(asyncio.Protocol):
 
     def refuse(self, reason: Reason) -> None:
         """Answer a request that breaks a rule, and close."""
-        self.forwarder.count_refusal(reason)
+        self.forwarder.side.refusals[reason] += 1
         refusal = REFUSALS[reason]
         self.write(error_answer(refusal.status, reason.value.upper(), refusal.message, close=True))
         self.linger()
@@ -260,7 +239,7 @@ class CallerConnection(asyncio.Protocol):
             self.linger()
             return
         self.mode = LINGER
-        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        self.deadline = self.forwarder.idle_at
         self.transport.close()
 
     def linger(self) -> None:
@@ -289,7 +268,7 @@ class CallerConnection(asyncio.Protocol):
             raw = self.transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.mode = LINGER
-        self.deadline = self.forwarder.after(self.forwarder.limits.idle_seconds)
+        self.deadline = self.forwarder.idle_at
         self.transport.close()
 
     def abort(self) -> None:
@@ -304,7 +283,7 @@ class CallerConnection(asyncio.Protocol):
             self._buffer = None
             self.refuse(Reason.HEAD_TIMEOUT)
         elif self.mode == BODY and not self.blocked:
-            self.forwarder.count_refusal(Reason.BODY_TIMEOUT)
+            self.forwarder.side.refusals[Reason.BODY_TIMEOUT] += 1
             self.abort()
         elif self.mode == HEAD and not self.blocked:
             self.finish()

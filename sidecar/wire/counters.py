@@ -8,45 +8,63 @@ from sidecar.exchange import WireError
 from sidecar.wire.refusal import Reason
 
 
-class Counters:
-    """Counts of one worker, over all its routes. Plain numbers, so that counting costs nothing.
+class SideCounters:
+    """Counts of one direction.
 
     Attributes:
-        refusals: requests refused, by direction and reason.
-        bad_answers: answers of the upstream refused, by direction and reason.
-        errors: exchanges that failed, by direction and error.
+        exchanges: exchanges begun.
+        active_requests: exchanges in flight now.
+        open_connections: callers' connections now.
+        refusals: requests refused, by reason.
+        bad_answers: answers of the upstream refused, by reason.
+        errors: exchanges that failed, by error.
+    """
+
+    __slots__ = ("active_requests", "bad_answers", "errors", "exchanges", "open_connections", "refusals")
+
+    def __init__(self) -> None:
+        self.exchanges = 0
+        self.active_requests = 0
+        self.open_connections = 0
+        self.refusals: Counter[Reason] = Counter()
+        self.bad_answers: Counter[Reason] = Counter()
+        self.errors: Counter[WireError] = Counter()
+
+
+class Counters:
+    """Counts of one worker, over all its routes. Plain numbers, so that counting costs next to nothing.
+
+    Attributes:
+        sides: counts by direction.
         observer_crashes: exceptions of the observer, by the call that raised; each cost facts, not traffic.
         late_releases: answers let go because the observer had not within its bound.
-        exchanges: exchanges begun, by direction.
-        active_requests: exchanges in flight now, by direction.
-        open_connections: callers' connections now, by direction.
         upstream_connections: connections to upstreams now, in use and idle.
         tunnels: upgraded connections now.
     """
 
     def __init__(self) -> None:
-        self.refusals: Counter[tuple[Direction, Reason]] = Counter()
-        self.bad_answers: Counter[tuple[Direction, Reason]] = Counter()
-        self.errors: Counter[tuple[Direction, WireError]] = Counter()
+        self.sides = {side: SideCounters() for side in Direction}
         self.observer_crashes: Counter[str] = Counter()
         self.late_releases = 0
-        self.exchanges = dict.fromkeys(Direction, 0)
-        self.active_requests = dict.fromkeys(Direction, 0)
-        self.open_connections = dict.fromkeys(Direction, 0)
         self.upstream_connections = 0
         self.tunnels = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Give all counts as plain JSON values; pairs become lists of [direction, name, count]."""
+        """Give all counts as plain JSON values, camelCase, by direction where they have one."""
         return {
-            "refusals": [[side.value, reason.value, n] for (side, reason), n in self.refusals.items()],
-            "badAnswers": [[side.value, reason.value, n] for (side, reason), n in self.bad_answers.items()],
-            "errors": [[side.value, error.value, n] for (side, error), n in self.errors.items()],
             "observerCrashes": dict(self.observer_crashes),
             "lateReleases": self.late_releases,
-            "exchanges": {side.value: n for side, n in self.exchanges.items()},
-            "activeRequests": {side.value: n for side, n in self.active_requests.items()},
-            "openConnections": {side.value: n for side, n in self.open_connections.items()},
             "upstreamConnections": self.upstream_connections,
             "tunnels": self.tunnels,
+            "sides": {
+                direction.value: {
+                    "exchanges": side.exchanges,
+                    "activeRequests": side.active_requests,
+                    "openConnections": side.open_connections,
+                    "refusals": {reason.value: n for reason, n in side.refusals.items()},
+                    "badAnswers": {reason.value: n for reason, n in side.bad_answers.items()},
+                    "errors": {error.value: n for error, n in side.errors.items()},
+                }
+                for direction, side in self.sides.items()
+            },
         }

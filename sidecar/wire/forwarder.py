@@ -10,10 +10,12 @@ from sidecar.exchange import Observer, WireError
 from sidecar.wire.caller import HEAD, CallerConnection
 from sidecar.wire.counters import Counters
 from sidecar.wire.limits import Limits
+from sidecar.wire.observing import GuardedObserver
 from sidecar.wire.refusal import Reason
 from sidecar.wire.relay import Relay
-from sidecar.wire.route import Route
+from sidecar.wire.route import Route, VerifyMode
 from sidecar.wire.upstream import Pool
+from sidecar.wire.verified import VerifiedRelay
 
 _BACKLOG: Final = 1024
 
@@ -24,20 +26,23 @@ class Forwarder:
     def __init__(self, route: Route, limits: Limits, observer: Observer, counters: Counters) -> None:
         self.route = route
         self.limits = limits
-        self.observer = observer
+        self.observer = GuardedObserver(observer, counters)
         self.counters = counters
+        self.side = counters.sides[route.direction]
+        self.name = route.name
         self.direction = route.direction
+        self.relay_type = Relay if route.verify_mode is VerifyMode.OFF else VerifiedRelay
         self.verify_mode = route.verify_mode
         self.prefix = route.upstream.prefix
         self.authority = route.upstream.authority
         self.loop = asyncio.get_running_loop()
         self.pool = Pool(route.upstream, limits, counters)
         self.draining = False
-        self._active = 0
         self._callers: set[CallerConnection] = set()
-        self._orphans: set[Relay] = set()
         self._servers: list[asyncio.Server] = []
         self._now = self.loop.time()
+        self.idle_at = self.after(limits.idle_seconds)
+        self.orphans: set[Relay] = set()
         self._sweeping: asyncio.TimerHandle | None = None
         self._drain_idle_at = math.inf
         self._quiet = asyncio.Event()
@@ -79,7 +84,7 @@ class Forwarder:
             self._sweeping = None
         for caller in tuple(self._callers):
             caller.abort()
-        for orphan in tuple(self._orphans):
+        for orphan in tuple(self.orphans):
             orphan.fail(WireError.TIMEOUT)
         self.pool.abort()
 
@@ -99,75 +104,49 @@ class Forwarder:
         limits = self.limits
         count = len(self._callers)
         if count >= limits.connections_max + limits.overflow_max:
-            self.count_refusal(Reason.CONNECTIONS)
+            self.side.refusals[Reason.CONNECTIONS] += 1
             return False
         caller.over = count >= limits.connections_max
         self._callers.add(caller)
-        self.counters.open_connections[self.direction] += 1
+        self.side.open_connections += 1
         return True
 
     def caller_closed(self, caller: CallerConnection) -> None:
         """Count a connection out."""
         self._callers.discard(caller)
-        self.counters.open_connections[self.direction] -= 1
+        self.side.open_connections -= 1
         if self.draining:
             self._check_quiet()
-
-    def begun(self) -> None:
-        """Count an exchange in."""
-        self._active += 1
-        self.counters.exchanges[self.direction] += 1
-        self.counters.active_requests[self.direction] += 1
 
     def over(self, relay: Relay) -> None:
         """Count an exchange out."""
-        self._active -= 1
-        self.counters.active_requests[self.direction] -= 1
-        if self._orphans:
-            self._orphans.discard(relay)
+        self.side.active_requests -= 1
+        if self.orphans:
+            self.orphans.discard(relay)
         if self.draining:
             self._check_quiet()
-
-    def orphaned(self, relay: Relay) -> None:
-        """Watch over an exchange whose caller has gone."""
-        self._orphans.add(relay)
-
-    def count_refusal(self, reason: Reason) -> None:
-        """Count a message refused."""
-        self.counters.refusals[self.direction, reason] += 1
-
-    def count_bad_answer(self, reason: Reason) -> None:
-        """Count an answer of the upstream refused."""
-        self.counters.bad_answers[self.direction, reason] += 1
-
-    def count_error(self, error: WireError) -> None:
-        """Count an exchange that failed."""
-        self.counters.errors[self.direction, error] += 1
-
-    def observer_crashed(self, call: str) -> None:
-        """Count a crash of the observer."""
-        self.counters.observer_crashes[call] += 1
 
     # -- time --------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         """End what takes too long; one timer for all connections, as coarse as its bound says."""
         now = self._now = self.loop.time()
+        self.idle_at = self.after(self.limits.idle_seconds)
         drain_idle = self.draining and now >= self._drain_idle_at
         for caller in tuple(self._callers):
             user = caller.user
-            if user is not None and isinstance(user, Relay) and user.deadline <= now:
+            if user is not None and user.deadline <= now:
                 user.expire()
             if caller.deadline <= now:
                 caller.expire()
             elif drain_idle and caller.mode == HEAD:
                 caller.finish()
-        for orphan in tuple(self._orphans):
+        for orphan in tuple(self.orphans):
             if orphan.deadline <= now:
                 orphan.expire()
         self.pool.sweep(monotonic_ns())
         self._sweeping = self.loop.call_later(self.limits.sweep_seconds, self._sweep)
 
     def _check_quiet(self) -> None:
-        if not self._active and not self._callers:
+        if not self._callers and not self.orphans:
             self._quiet.set()

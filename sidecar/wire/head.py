@@ -1,21 +1,23 @@
-"""Heads: raw bytes in, what the wire needs to know of them out (RFC 9112 sections 2 to 6).
+"""Heads: raw bytes in, lines and fields out (RFC 9112 sections 2 to 5).
 
 Theory of operation. A head is read only when it is whole, and then by two parties that must agree:
 
-    1. `HeadBuffer` finds the empty line that ends it, within the bounds, refusing at once what can no longer
-       become a good head (NUL, bare CR or LF).
-    2. llhttp (`httptools`, strict) parses exactly these bytes with a parser made for this one head. It must be
-       complete at the last byte and not before.
-    3. What llhttp lets pass is checked here: the exact spacing of the first line, HTTP versions, Host, target
-       forms, codings other than `chunked`, several lengths, counts.
+    1. `HeadBuffer` finds the empty line that ends a head come in pieces, within the bounds, refusing at once
+       what can no longer become a good one (NUL, bare CR or LF).
+    2. `read_head` takes the lines apart and checks each by RFC 9110 section 5; `request_head` and
+       `response_head` check what they mean. They name the rule that is broken.
+    3. llhttp (`httptools`, strict) must accept exactly these bytes too, with a parser made for this one
+       head; it is spared heads of which it has already accepted each line.
 
-The bytes passed on are the raw ones, cut only where a field is hop-by-hop (RFC 9110 section 7.6.1) or is
-replaced, so names, order, duplicates and white space stay. `SPECIAL.split` cuts a head in one pass into text,
-name, value, text, name, value, ..., text; llhttp having accepted it, each CRLF in it ends a line.
+What is passed on is the raw lines, but for those that are hop-by-hop (RFC 9110 section 7.6.1) or replaced: so
+order, case, duplicates and white space stay.
+
+Most lines of a head were in an earlier one too. `_known` remembers lines that both parties accepted, and how
+they read: a bounded memo of a pure function, which changes no result.
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import httptools
 
@@ -25,12 +27,64 @@ from sidecar.wire.refusal import Reason, Refused
 
 END: Final = b"\r\n\r\n"
 
-SPECIAL: Final = re.compile(
-    rb"\r\n(host|content-length|transfer-encoding|connection|keep-alive|proxy-connection|upgrade|te|expect):"
-    rb"[ \t]*([^\r\n]*)",
-    re.IGNORECASE,
-)
-LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+# What a field means to the wire; 0 means nothing to it.
+HOST: Final = 1
+LENGTH: Final = 2
+CODING: Final = 3
+KEEPING: Final = 4
+CONNECTION: Final = 5
+UPGRADE: Final = 6
+TE: Final = 7
+EXPECT: Final = 8
+HOP: Final = 9
+
+_MEANING: Final = {
+    b"host": HOST,
+    b"content-length": LENGTH,
+    b"transfer-encoding": CODING,
+    b"connection": CONNECTION,
+    b"upgrade": UPGRADE,
+    b"te": TE,
+    b"expect": EXPECT,
+    b"keep-alive": HOP,
+    b"proxy-connection": HOP,
+}
+
+
+class Field(NamedTuple):
+    """One field's line, read.
+
+    Attributes:
+        pair: name and value, outer white space of the value removed.
+        meaning: what it means to the wire. KEEPING is a Connection field that says no more than close or
+            keep-alive, CONNECTION any other.
+        number: LENGTH: the length. CODING: 1 if it is `chunked` alone. KEEPING: 1 for close. EXPECT: 1 if it
+            is `100-continue`. TE: 1 if it is `trailers`. HOST: 1 if it is a host with an optional port.
+    """
+
+    pair: tuple[bytes, bytes]
+    meaning: int
+    number: int
+
+
+Special: TypeAlias = list[tuple[int, Field]]
+"""The fields that mean something to the wire, with the index of their line."""
+
+Fresh: TypeAlias = list[tuple[bytes, Field]]
+"""Lines that llhttp has not accepted yet."""
+
+_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
+_SPACED: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]+:")
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+_BROKEN_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\0")
+_BROKEN: Final = {b"\n": Reason.BARE_LF, b"\r": Reason.BARE_CR, b"\0": Reason.NUL}
+
+# RFC 3986 section 3.2, without userinfo (RFC 9110 section 4.2.4): IP literal or registered name, port.
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::[0-9]{0,5})?")
+
+_KNOWN_MAX: Final = 4096
+_KNOWN_LINE_BYTES_MAX: Final = 512
+_known: Final[dict[bytes, Field]] = {}
 
 # Never removed because a Connection field names them: they are not the sender's to declare hop-by-hop.
 _NOT_NOMINATED: Final = frozenset(
@@ -41,29 +95,6 @@ _NOT_NOMINATED: Final = frozenset(
 )  # fmt: skip
 
 
-class Collected:
-    """What llhttp calls back with while it parses one head."""
-
-    __slots__ = ("complete", "fields", "target")
-
-    def __init__(self) -> None:
-        self.target = b""
-        self.fields: Headers = []
-        self.complete = False
-
-    def on_url(self, url: bytes) -> None:
-        """Take the request target."""
-        self.target = url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one field."""
-        self.fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Take note of the empty line."""
-        self.complete = True
-
-
 class HeadBuffer:
     """Collects a head that arrives in several pieces; a whole one never comes here."""
 
@@ -72,9 +103,6 @@ class HeadBuffer:
     def __init__(self, limits: Limits) -> None:
         self._data = bytearray()
         self._limits = limits
-
-    def __len__(self) -> int:
-        return len(self._data)
 
     def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
         """Give the head and what follows it, once it is whole; nothing is kept then.
@@ -100,92 +128,168 @@ class HeadBuffer:
         return None
 
 
-_BROKEN_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\0")
-_BROKEN: Final = {b"\n": Reason.BARE_LF, b"\r": Reason.BARE_CR, b"\0": Reason.NUL}
-_FOLDED: Final = re.compile(rb"\r\n[ \t]")
-_SPACED: Final = re.compile(rb"\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]+:")
+def read_head(head: bytes, limits: Limits) -> tuple[list[bytes], Headers, Special, Fresh]:
+    """Take a whole head apart.
 
-
-def parse(
-    head: bytes, parser: httptools.HttpRequestParser | httptools.HttpResponseParser, limits: Limits
-) -> None:
-    """Let llhttp read exactly one head; its findings are in the `Collected` the parser was made with.
+    Returns:
+        Its lines (the first, the fields', two empty ones), the fields' names and values, those of them that
+        mean something here, and those that llhttp has not seen.
 
     Raises:
-        Refused: it is too large, or breaks the syntax.
+        Refused: it is too large, or a line breaks the syntax of fields.
     """
+    lines = head.split(b"\r\n")
     if len(head) > limits.head_bytes_max:
-        line_end = head.find(b"\r\n")
-        raise Refused(Reason.TARGET_TOO_LONG if line_end > limits.head_bytes_max else Reason.HEAD_TOO_LARGE)
-    try:
-        parser.feed_data(head)
-    except httptools.HttpParserUpgrade:
-        pass  # it has read the head and gives the connection back, as we asked with each head anyway
-    except httptools.HttpParserError as error:
-        raise Refused(_diagnose(head, error)) from error
+        too_long = len(lines[0]) > limits.head_bytes_max
+        raise Refused(Reason.TARGET_TOO_LONG if too_long else Reason.HEAD_TOO_LARGE)
+    if len(lines) > limits.fields_max + 3:
+        raise Refused(Reason.TOO_MANY_FIELDS)
+    headers: Headers = []
+    special: Special = []
+    fresh: Fresh = []
+    known = _known
+    for at, line in enumerate(lines[1:-2], 1):
+        field = known.get(line)
+        if field is None:
+            field = _read_line(line)
+            fresh.append((line, field))
+        headers.append(field[0])
+        if field[1]:
+            special.append((at, field))
+    return lines, headers, special, fresh
 
 
-def _diagnose(head: bytes, error: httptools.HttpParserError) -> Reason:
-    """Name the rule a head breaks that llhttp did not accept; the order is that of plausibility."""
-    if (broken := _BROKEN_LINE.search(head)) is not None:
+def _read_line(line: bytes) -> Field:
+    """Read one field's line."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise Refused(_line_fault(line))
+    name, value = match[1], match[2].strip(b" \t")
+    meaning = _MEANING.get(name.lower(), 0)
+    number = 0
+    if meaning == LENGTH:
+        number = _length_of(value)
+    elif meaning == CONNECTION:
+        said = set(options(value))
+        if said <= {b"close", b"keep-alive"}:
+            meaning = KEEPING
+            number = b"close" in said
+    elif meaning == HOST:
+        number = _HOST.fullmatch(value) is not None
+    elif meaning:
+        number = value.lower() == {CODING: b"chunked", EXPECT: b"100-continue", TE: b"trailers"}.get(meaning)
+    return Field((name, value), meaning, int(number))
+
+
+def _line_fault(line: bytes) -> Reason:
+    if (broken := _BROKEN_LINE.search(line)) is not None:
         return _BROKEN[broken[0][:1]]
-    if _FOLDED.search(head) is not None:
+    if line[:1] in {b" ", b"\t"}:
         return Reason.FOLDED_FIELD
-    if _SPACED.search(head) is not None:
-        return Reason.SPACE_BEFORE_COLON
-    if isinstance(error, httptools.HttpParserInvalidMethodError):
-        return Reason.BAD_METHOD
-    if isinstance(error, httptools.HttpParserInvalidURLError):
-        return Reason.BAD_TARGET
-    names = [name.lower() for name in SPECIAL.split(head)[1::3]]
-    if b"content-length" in names:
-        if b"transfer-encoding" in names:
-            return Reason.LENGTH_WITH_CODING
-        return Reason.SEVERAL_LENGTHS if names.count(b"content-length") > 1 else _length_fault(head)
-    if b"transfer-encoding" in names:
-        return Reason.BAD_CODING
-    return _line_fault(head)
+    return Reason.SPACE_BEFORE_COLON if _SPACED.match(line) is not None else Reason.BAD_FIELD
 
 
-def _length_fault(head: bytes) -> Reason:
-    parts = SPECIAL.split(head)
-    for name, value in zip(parts[1::3], parts[2::3], strict=True):
-        if name.lower() == b"content-length" and LENGTH.fullmatch(value.rstrip(b" \t")) is None:
-            return Reason.BAD_LENGTH
-    return _line_fault(head)
+def start_line_fault(line: bytes) -> Reason:
+    """Name what is wrong with a first line."""
+    if (broken := _BROKEN_LINE.search(line)) is not None:
+        return _BROKEN[broken[0][:1]]
+    version = line.rpartition(b" ")[2]
+    if version.startswith(b"HTTP/") and version not in {b"HTTP/1.1", b"HTTP/1.0"}:
+        return Reason.BAD_VERSION
+    return Reason.BAD_START_LINE
 
 
-_FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
+class _Complete:
+    """What llhttp calls back with."""
+
+    __slots__ = ("complete",)
+
+    def __init__(self) -> None:
+        self.complete = False
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
 
 
-def _line_fault(head: bytes) -> Reason:
-    """Tell a bad first line from a bad field."""
-    line, _, fields = head.partition(b"\r\n")
-    if _FIELD_LINES.fullmatch(fields) is None:
-        return Reason.BAD_FIELD
-    return Reason.BAD_START_LINE if b" HTTP/1." in line or line.startswith(b"HTTP/1.") else Reason.BAD_VERSION
+_Start = TypeVar("_Start")
 
 
-def length_of(value: bytes) -> int:
-    """Read a Content-Length value (RFC 9110 section 8.6), more strictly: one number, no list, no sign.
+def second_opinion(
+    kind: type[httptools.HttpRequestParser | httptools.HttpResponseParser],
+    head: bytes,
+    fresh: Fresh,
+    starts: dict[bytes, _Start],
+    start: _Start,
+) -> None:
+    """Let llhttp read a head that we found good, and remember its lines.
+
+    A head is spared this when llhttp has already accepted each of its lines: what it sees in their
+    combination is less than what we check (framing, versions).
 
     Raises:
-        Refused: it is anything else.
+        Refused: it does not find it good, or not complete.
     """
-    value = value.rstrip(b" \t")
-    if LENGTH.fullmatch(value) is None:
+    found = _Complete()
+    try:
+        kind(found).feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass  # it has read the head and hands the connection back, which each head's parser does anyway
+    except httptools.HttpParserInvalidMethodError as error:
+        raise Refused(Reason.BAD_METHOD) from error
+    except httptools.HttpParserInvalidURLError as error:
+        raise Refused(Reason.BAD_TARGET) from error
+    except httptools.HttpParserError as error:
+        raise Refused(Reason.BAD_MESSAGE) from error
+    if not found.complete:
+        raise Refused(Reason.BAD_MESSAGE)
+    line = head[: head.find(b"\r\n")]
+    if len(line) <= _KNOWN_LINE_BYTES_MAX:
+        if len(starts) >= _KNOWN_MAX:
+            starts.clear()
+        starts[line] = start
+    if len(_known) + len(fresh) > _KNOWN_MAX:
+        _known.clear()
+    _known.update((line, field) for line, field in fresh if len(line) <= _KNOWN_LINE_BYTES_MAX)
+
+
+def _length_of(value: bytes) -> int:
+    """Read a Content-Length value (RFC 9110 section 8.6), more strictly: one number, no list, no sign."""
+    if _LENGTH.fullmatch(value) is None:
         raise Refused(Reason.BAD_LENGTH)
     return int(value)
 
 
-def tokens(value: bytes) -> list[bytes]:
-    """Give the lower-case members of a Connection value."""
-    return [token.strip(b" \t") for token in value.lower().split(b",")]
+def options(value: bytes) -> list[bytes]:
+    """Give the lower-case members of a Connection value (RFC 9110 section 7.6.1)."""
+    return [option.strip(b" \t") for option in value.lower().split(b",")]
 
 
-def without_nominated(head: bytes, nominated: list[bytes]) -> bytes:
-    """Remove the fields that Connection names as meant for this hop only (RFC 9110 section 7.6.1)."""
-    for name in nominated:
-        if name not in _NOT_NOMINATED:
-            head = re.sub(rb"\r\n%b:[^\r\n]*" % re.escape(name), b"", head, flags=re.IGNORECASE)
-    return head
+def connection_options(special: Special) -> list[bytes]:
+    """Give what all Connection fields together say, in lower case."""
+    said: list[bytes] = []
+    for _, (pair, meaning, _) in special:
+        if meaning in {CONNECTION, KEEPING}:
+            said += options(pair[1])
+    return said
+
+
+def framing_fault(codings: int) -> Reason:
+    """Name what is wrong where framing fields are not one; a coding not spoken here counts as two."""
+    if codings > 1:
+        return Reason.BAD_CODING
+    return Reason.LENGTH_WITH_CODING if codings else Reason.SEVERAL_LENGTHS
+
+
+def nominated(connection: list[bytes], headers: Headers) -> list[int]:
+    """Give the lines of the fields that Connection names as meant for this hop only."""
+    names = set(connection) - _NOT_NOMINATED
+    return [at for at, (name, _) in enumerate(headers, 1) if name.lower() in names] if names else []
+
+
+def without(lines: list[bytes], dropped: list[int]) -> list[bytes]:
+    """Give the lines but for those at these indexes."""
+    if len(dropped) == 1:
+        del lines[dropped[0]]
+        return lines
+    gone = set(dropped)
+    return [line for at, line in enumerate(lines) if at not in gone]

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     TARGET_TOO_LONG = "target_too_long"
     BAD_VERSION = "bad_version"
     BAD_START_LINE = "bad_start_line"
+    BAD_MESSAGE = "bad_message"
     BAD_FIELD = "bad_field"
     SPACE_BEFORE_COLON = "space_before_colon"
     FOLDED_FIELD = "folded_field"
@@ -59,6 +60,7 @@ REFUSALS: Final[dict[Reason, Refusal]] = {
     Reason.TARGET_TOO_LONG: Refusal(414, "the request line is longer than the head may be"),
     Reason.BAD_VERSION: Refusal(400, "only HTTP/1.1 and HTTP/1.0 are spoken here"),
     Reason.BAD_START_LINE: Refusal(400, "the first line must be: method SP target SP version CRLF"),
+    Reason.BAD_MESSAGE: Refusal(400, "the strict parser of llhttp does not accept the head"),
     Reason.BAD_FIELD: Refusal(400, "a header field has bytes that RFC 9110 section 5 does not allow"),
     Reason.SPACE_BEFORE_COLON: Refusal(400, "there is white space between a field name and its colon"),
     Reason.FOLDED_FIELD: Refusal(400, "a field value is folded over lines"),

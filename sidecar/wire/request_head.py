@@ -1,21 +1,51 @@
 """Request heads: checked, framed, and rewritten for the upstream (RFC 9112 sections 3 and 6)."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import httptools
 
 from sidecar.exchange import Headers
 from sidecar.wire.body import CHUNKED
-from sidecar.wire.head import SPECIAL, Collected, length_of, parse, tokens, without_nominated
+from sidecar.wire.head import (
+    CODING,
+    CONNECTION,
+    EXPECT,
+    HOP,
+    HOST,
+    KEEPING,
+    LENGTH,
+    TE,
+    UPGRADE,
+    Special,
+    connection_options,
+    framing_fault,
+    nominated,
+    read_head,
+    second_opinion,
+    start_line_fault,
+    without,
+)
 from sidecar.wire.limits import Limits
 from sidecar.wire.refusal import Reason, Refused
 
-# RFC 3986 section 3.2, without userinfo (RFC 9110 section 4.2.4): IP literal or registered name, port.
-_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::[0-9]{0,5})?")
+# RFC 9112 section 3: single spaces, nothing else.
+_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/1\.([01])")
+_SLASH: Final = 0x2F
+_OWN_HOP: Final = frozenset((CONNECTION, KEEPING, HOP, UPGRADE, TE))
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
-# Wider than RFC 3986 (a bare pipe or quote passes, gateways see them); no fragment, no controls, no 8-bit.
-_ORIGIN: Final = re.compile(rb"/[\x21\x22\x24-\x7e]*")
+
+
+class Start(NamedTuple):
+    """A request line."""
+
+    method: bytes
+    target: bytes
+    http10: bool
+
+
+_starts: Final[dict[bytes, Start]] = {}
+"""Request lines that both parties accepted; see `head`."""
 
 
 class RequestHead:
@@ -27,22 +57,23 @@ class RequestHead:
         framing: length of the body, or CHUNKED.
         http10: the caller speaks HTTP/1.0.
         closes: the caller wants no further exchange on its connection.
+        strips: there are fields that are not for the upstream.
         upgrade: the caller asks to switch protocols.
         expects: the caller waits for 100 before it sends the body.
         forwarded: the head for the upstream.
     """
 
     __slots__ = (
-        "closes", "expects", "forwarded", "framing", "headers", "http10", "method", "target", "upgrade",
+        "closes", "expects", "forwarded", "framing", "headers", "http10", "method", "strips", "target",
+        "upgrade",
     )  # fmt: skip
 
-    def __init__(self, method: bytes, target: bytes, headers: Headers) -> None:
-        self.method = method
-        self.target = target
+    def __init__(self, start: Start, headers: Headers) -> None:
+        self.method, self.target, self.http10 = start
         self.headers = headers
         self.framing = 0
-        self.http10 = False
-        self.closes = False
+        self.closes = self.http10
+        self.strips = False
         self.upgrade = False
         self.expects = False
         self.forwarded = b""
@@ -60,106 +91,98 @@ def parse_request(head: bytes, *, prefix: bytes, authority: bytes, limits: Limit
     Raises:
         Refused: it breaks a rule of HTTP/1.1, or a bound.
     """
-    collected = Collected()
-    parser = httptools.HttpRequestParser(collected)
-    parse(head, parser, limits)
-    if not collected.complete:
-        raise Refused(Reason.BAD_START_LINE)
-    headers = collected.fields
-    if len(headers) > limits.fields_max:
-        raise Refused(Reason.TOO_MANY_FIELDS)
-    request = RequestHead(parser.get_method(), collected.target, headers)
-    # RFC 9112 section 3: single spaces, nothing else. llhttp would skip more of them.
-    start = b"%b %b HTTP/1." % (request.method, request.target)
-    version_end = len(start) + 1
-    if not head.startswith(start) or head[version_end : version_end + 2] != b"\r\n":
-        raise Refused(_start_line_fault(head))
-    version = head[len(start)]
-    if version not in b"01":
-        raise Refused(Reason.BAD_VERSION)
-    request.http10 = request.closes = version == 0x30
-    _rewrite(request, head[version_end:], prefix, authority)
+    lines, headers, special, fresh = read_head(head, limits)
+    start = _starts.get(lines[0])
+    known = start is not None and not fresh
+    if start is None:
+        start = _read_start(lines[0])
+    request = RequestHead(start, headers)
+    host = _take_fields(request, lines, special, authority)
+    target = start.target
+    if target[0] != _SLASH or b"#" in target:
+        request.target = _origin_form(target, host)
+    if not known:
+        second_opinion(httptools.HttpRequestParser, head, fresh, _starts, start)
+    if prefix or start.http10 or request.target is not target:
+        lines[0] = b"%b %b%b HTTP/1.1" % (start.method, prefix, request.target)
+    if request.strips:
+        lines = _stripped(request, lines, headers, special)
+    request.forwarded = b"\r\n".join(lines)
     return request
 
 
-def _start_line_fault(head: bytes) -> Reason:
-    line = head[: head.find(b"\r\n")]
-    return Reason.BAD_START_LINE if re.search(rb" HTTP/1\.[01]$", line) else Reason.BAD_VERSION
+def _read_start(line: bytes) -> Start:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise Refused(start_line_fault(line))
+    method, target, minor = match.groups()
+    return Start(method, target, minor == b"0")
 
 
-def _rewrite(request: RequestHead, fields: bytes, prefix: bytes, authority: bytes) -> None:
-    """Check framing, routing and connection fields and build the forwarded head in the same pass."""
-    parts = SPECIAL.split(fields)
-    out = [parts[0]]
+def _take_fields(
+    request: RequestHead, lines: list[bytes], special: Special, authority: bytes
+) -> bytes | None:
+    """Take framing and Host from the fields, put the upstream's authority into Host; give what it was."""
     host: bytes | None = None
-    length = coding = False
-    connection: list[bytes] = []
-    upgrade_line = b""
-    for at in range(1, len(parts), 3):
-        name, value, text = parts[at], parts[at + 1], parts[at + 2]
-        kind = name.lower()
-        if kind == b"host":
+    lengths = codings = 0
+    for at, (pair, meaning, number) in special:
+        if meaning == HOST:
             if host is not None:
                 raise Refused(Reason.SEVERAL_HOSTS)
-            host = value.rstrip(b" \t")
-            out.append(b"\r\n%b: %b" % (name, authority))
-        elif kind == b"content-length":
-            if length:
-                raise Refused(Reason.SEVERAL_LENGTHS)
-            length = True
-            request.framing = length_of(value)
-            out.append(b"\r\n%b: %b" % (name, value))
-        elif kind == b"transfer-encoding":
+            if not number:
+                raise Refused(Reason.BAD_HOST)
+            host = pair[1]
+            lines[at] = b"%b: %b" % (pair[0], authority)
+        elif meaning == LENGTH:
+            lengths += 1
+            request.framing = number
+        elif meaning == CODING:
             # RFC 9112 section 6.1; a coding in HTTP/1.0 means faulty framing.
-            if coding or request.http10 or value.rstrip(b" \t").lower() != b"chunked":
-                raise Refused(Reason.BAD_CODING)
-            coding = True
+            codings += 1 if number and not request.http10 else 2
             request.framing = CHUNKED
-            out.append(b"\r\n%b: %b" % (name, value))
-        elif kind == b"connection":
-            connection += tokens(value)
-        elif kind == b"upgrade":
-            upgrade_line += b"\r\n%b: %b" % (name, value)
-        elif kind == b"expect":
-            # RFC 9110 section 10.1.1: HTTP/1.0 callers do not wait, their expectation is ignored.
-            request.expects = value.rstrip(b" \t").lower() == b"100-continue" and not request.http10
-            if not request.http10:
-                out.append(b"\r\n%b: %b" % (name, value))
-        elif kind == b"te" and value.rstrip(b" \t").lower() == b"trailers":
-            # Trailers are kept from end to end, so the wish for them is passed on, as this hop's own.
-            out.append(b"\r\nConnection: %b\r\n%b: %b" % (name, name, value))
-        out.append(text)
-    if coding and length:
-        raise Refused(Reason.LENGTH_WITH_CODING)
-    _check_routing(request, host)
-    if upgrade_line and b"upgrade" in connection and not request.http10:
-        request.upgrade = True
-        out.insert(1, b"\r\nConnection: Upgrade" + upgrade_line)
-    if host is None:
-        out.insert(0, b"\r\nHost: " + authority)
-    if b"close" in connection:
-        request.closes = True
-    forwarded = b"".join(out)
-    if connection:
-        forwarded = without_nominated(forwarded, connection)
-    request.forwarded = b"%b %b%b HTTP/1.1%b" % (request.method, prefix, request.target, forwarded)
-
-
-def _check_routing(request: RequestHead, host: bytes | None) -> None:
-    """Check Host and target (RFC 9112 section 3.2) and bring the target into origin-form."""
+        else:
+            request.strips = True
+    if lengths + codings > 1:
+        raise Refused(framing_fault(codings))
     if host is None:
         if not request.http10:
             raise Refused(Reason.NO_HOST)
-    elif _HOST.fullmatch(host) is None:
-        raise Refused(Reason.BAD_HOST)
-    target = request.target
-    if _ORIGIN.fullmatch(target) is not None:
-        return
+        lines.insert(len(lines) - 2, b"Host: " + authority)
+    return host
+
+
+def _stripped(request: RequestHead, lines: list[bytes], headers: Headers, special: Special) -> list[bytes]:
+    """Remove what is meant for the caller's hop; keep a wish to switch protocols and one for trailers."""
+    said = connection_options(special)
+    wishes: dict[int, bytes] = {}
+    for _, (_, meaning, number) in special:
+        if meaning == EXPECT:
+            # RFC 9110 section 10.1.1: HTTP/1.0 callers do not wait, their expectation is ignored.
+            request.expects = bool(number) and not request.http10
+        elif meaning == UPGRADE and not request.http10:
+            wishes[UPGRADE] = b"upgrade"
+        elif meaning == TE and number:
+            wishes[TE] = b"te"
+    wishes = {meaning: wish for meaning, wish in wishes.items() if wish in said}
+    request.upgrade = UPGRADE in wishes
+    request.closes = request.closes or b"close" in said
+    dropped = nominated(said, headers)
+    spoken = False
+    for at, (pair, meaning, _) in special:
+        if meaning == CONNECTION and wishes and not spoken:
+            spoken = True
+            lines[at] = b"%b: %b" % (pair[0], b", ".join(wishes.values()))
+        elif (meaning in _OWN_HOP and meaning not in wishes) or (meaning == EXPECT and request.http10):
+            dropped.append(at)
+    return without(lines, dropped) if dropped else lines
+
+
+def _origin_form(target: bytes, host: bytes | None) -> bytes:
+    """Bring an absolute-form target into origin-form; every other form is refused (RFC 9112 section 3.2)."""
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise Refused(Reason.BAD_TARGET)
-    if host is None or absolute[1].lower() != host.lower() or not host:
+    authority, path = absolute.groups()
+    if not host or authority.lower() != host.lower():
         raise Refused(Reason.AUTHORITY_MISMATCH)
-    request.target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
-    if _ORIGIN.fullmatch(request.target) is None:
-        raise Refused(Reason.BAD_TARGET)
+    return path if path.startswith(b"/") else b"/" + path

@@ -1,19 +1,45 @@
 """Response heads: checked, framed, and rewritten for the caller (RFC 9112 sections 4 and 6)."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import httptools
 
 from sidecar.exchange import Headers
 from sidecar.wire.body import CHUNKED, UNTIL_CLOSE
-from sidecar.wire.head import SPECIAL, Collected, length_of, parse, tokens, without_nominated
+from sidecar.wire.head import (
+    CODING,
+    CONNECTION,
+    HOP,
+    KEEPING,
+    LENGTH,
+    UPGRADE,
+    Special,
+    connection_options,
+    framing_fault,
+    nominated,
+    read_head,
+    second_opinion,
+    start_line_fault,
+    without,
+)
 from sidecar.wire.limits import Limits
-from sidecar.wire.refusal import Reason, Refused
+from sidecar.wire.refusal import Refused
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?=[ \r])")
-_KEPT: Final = frozenset((101, 426))
+_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
+_SWITCHING: Final = frozenset((101, 426))
 """Statuses whose Upgrade field speaks to the caller (RFC 9110 sections 15.2.2 and 15.5.22)."""
+
+
+class Start(NamedTuple):
+    """A status line, but for its reason phrase."""
+
+    status: int
+    http10: bool
+
+
+_starts: Final[dict[bytes, Start]] = {}
+"""Status lines that both parties accepted; see `head`."""
 
 
 class ResponseHead:
@@ -22,20 +48,25 @@ class ResponseHead:
     Attributes:
         headers: all fields as they came.
         framing: length of the body, CHUNKED or UNTIL_CLOSE.
-        closes: the upstream wants no further exchange on its connection.
+        closes: the upstream's connection must not be used again.
+        switches: its connection fields say more than close or keep-alive.
         upgrade: it names the protocol switched to.
-        forwarded: the head for the caller, but for its empty line and a Connection field.
+        forwarded: the head for the caller; `closing` adds the end of its connection.
     """
 
-    __slots__ = ("closes", "forwarded", "framing", "headers", "status", "upgrade")
+    __slots__ = ("closes", "forwarded", "framing", "headers", "status", "switches", "upgrade")
 
-    def __init__(self, status: int, headers: Headers) -> None:
-        self.status = status
+    def __init__(self, start: Start, headers: Headers) -> None:
+        self.status, self.closes = start
         self.headers = headers
         self.framing = UNTIL_CLOSE
-        self.closes = False
+        self.switches = False
         self.upgrade = False
         self.forwarded = b""
+
+    def closing(self) -> bytes:
+        """Give the head for a caller whose connection ends with this answer (RFC 9112 section 9.6)."""
+        return self.forwarded[:-2] + b"Connection: close\r\n\r\n"
 
 
 def parse_response(head: bytes, *, method: bytes, to_http10: bool, limits: Limits) -> ResponseHead:
@@ -50,67 +81,79 @@ def parse_response(head: bytes, *, method: bytes, to_http10: bool, limits: Limit
     Raises:
         Refused: it breaks a rule of HTTP/1.1, or a bound.
     """
-    collected = Collected()
-    parser = httptools.HttpResponseParser(collected)
-    parse(head, parser, limits)
-    if not collected.complete:
-        raise Refused(Reason.BAD_START_LINE)
-    if len(collected.fields) > limits.fields_max:
-        raise Refused(Reason.TOO_MANY_FIELDS)
-    line = _STATUS_LINE.match(head)
-    if line is None:
-        raise Refused(Reason.BAD_START_LINE)
-    http10 = line[1] == b"0"
-    response = ResponseHead(int(line[2]), collected.fields)
-    response.closes = http10
-    _rewrite(response, head[8:-2], http10=http10, to_http10=to_http10)
-    status = response.status
-    # RFC 9112 section 6.3, rule 1: these never have a body, whatever their fields say.
-    if method == b"HEAD" or status < 200 or status in {204, 304}:
-        if response.framing == UNTIL_CLOSE or (status != 304 and method != b"HEAD"):
-            # A sender that promises a body here may go on and send it: do not use its connection again.
-            response.closes = response.closes or response.framing not in {0, UNTIL_CLOSE}
+    lines, headers, special, fresh = read_head(head, limits)
+    start = _starts.get(lines[0])
+    known = start is not None and not fresh
+    if start is None:
+        start = _read_start(lines[0])
+    response = ResponseHead(start, headers)
+    dropped = _take_fields(response, lines, headers, special, to_http10=to_http10) if special else []
+    if not known:
+        second_opinion(httptools.HttpResponseParser, head, fresh, _starts, start)
+    if start.http10:
+        lines[0] = b"HTTP/1.1" + lines[0][8:]
+    response.forwarded = b"\r\n".join(without(lines, dropped) if dropped else lines)
+    code = response.status
+    # RFC 9112 section 6.3, rule 1: these never have a body, whatever their fields say. A sender that promises
+    # one where HTTP knows none may go on and send it: its connection is not used again.
+    if method == b"HEAD" or code == 304:
+        response.framing = 0
+    elif code < 200 or code == 204:
+        response.closes = response.closes or response.framing not in {0, UNTIL_CLOSE}
         response.framing = 0
     return response
 
 
-def _rewrite(response: ResponseHead, text: bytes, *, http10: bool, to_http10: bool) -> None:
-    """Check framing and connection fields and build the forwarded head in the same pass."""
-    parts = SPECIAL.split(text)
-    out = [b"HTTP/1.1", parts[0]]
-    length = coding = False
-    connection: list[bytes] = []
-    upgrade_line = b""
-    for at in range(1, len(parts), 3):
-        name, value = parts[at], parts[at + 1]
-        kind = name.lower()
-        if kind == b"content-length":
-            if length:
-                raise Refused(Reason.SEVERAL_LENGTHS)
-            length = True
-            response.framing = length_of(value)
-            out.append(b"\r\n%b: %b" % (name, value))
-        elif kind == b"transfer-encoding":
-            if coding or http10 or value.rstrip(b" \t").lower() != b"chunked":
-                raise Refused(Reason.BAD_CODING)
-            coding = True
+def _read_start(line: bytes) -> Start:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise Refused(start_line_fault(line))
+    return Start(int(match[2]), match[1] == b"0")
+
+
+def _take_fields(
+    response: ResponseHead, lines: list[bytes], headers: Headers, special: Special, *, to_http10: bool
+) -> list[int]:
+    """Take framing and connection options from the fields; give the lines that are not for the caller."""
+    lengths = codings = 0
+    dropped: list[int] = []
+    http10 = response.closes
+    for at, (_, meaning, number) in special:
+        if meaning == LENGTH:
+            lengths += 1
+            response.framing = number
+        elif meaning == CODING:
+            # RFC 9112 section 6.1; a coding in HTTP/1.0 means faulty framing.
+            codings += 1 if number and not http10 else 2
             response.framing = CHUNKED
-            if not to_http10:
-                out.append(b"\r\n%b: %b" % (name, value))
-        elif kind == b"connection":
-            connection += tokens(value)
-        elif kind == b"upgrade":
-            upgrade_line += b"\r\n%b: %b" % (name, value)
-        elif kind in {b"host", b"te", b"expect"}:
-            out.append(b"\r\n%b: %b" % (name, value))
-        out.append(parts[at + 2])
-    if coding and length:
-        raise Refused(Reason.LENGTH_WITH_CODING)
-    if upgrade_line and response.status in _KEPT:
-        response.upgrade = True
-        out[-1] = out[-1].removesuffix(b"\r\n") + b"\r\nConnection: Upgrade" + upgrade_line + b"\r\n"
-    if b"close" in connection:
-        response.closes = True
-    response.forwarded = b"".join(out)
-    if connection:
-        response.forwarded = without_nominated(response.forwarded, connection)
+            if to_http10:
+                dropped.append(at)
+        elif meaning == KEEPING:
+            response.closes = response.closes or number == 1
+            dropped.append(at)
+        elif meaning == HOP:
+            dropped.append(at)
+        elif meaning in {CONNECTION, UPGRADE}:
+            response.switches = True
+    if lengths + codings > 1:
+        raise Refused(framing_fault(codings))
+    return dropped + _switching(response, lines, headers, special) if response.switches else dropped
+
+
+def _switching(response: ResponseHead, lines: list[bytes], headers: Headers, special: Special) -> list[int]:
+    """Keep the protocol switched to, or asked for; give the lines of what else Connection speaks of."""
+    said = connection_options(special)
+    response.closes = response.closes or b"close" in said
+    upgrades = [at for at, field in special if field.meaning == UPGRADE]
+    keeps = bool(upgrades) and response.status in _SWITCHING
+    response.upgrade = keeps and b"upgrade" in said
+    dropped = nominated(said, headers) + ([] if keeps else upgrades)
+    spoken = False
+    for at, (pair, meaning, _) in special:
+        if meaning == CONNECTION:
+            if response.upgrade and not spoken:
+                spoken = True
+                lines[at] = b"%b: Upgrade" % pair[0]
+            else:
+                dropped.append(at)
+    return dropped

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 class Tunnel:
     """Both ends of a switched connection."""
 
-    __slots__ = ("_caller", "_caller_ended", "_forwarder", "_opened", "_upstream", "_upstream_ended")
+    __slots__ = (
+        "_caller",
+        "_caller_ended",
+        "_forwarder",
+        "_opened",
+        "_upstream",
+        "_upstream_ended",
+        "deadline",
+    )
 
     def __init__(
         self, forwarder: "Forwarder", caller: "CallerConnection", upstream: UpstreamConnection
@@ -27,6 +35,10 @@ class Tunnel:
         self._caller_ended = False
         self._upstream_ended = False
         self._opened = False
+        self.deadline = math.inf
+
+    def expire(self) -> None:
+        """Tunnels have no bound in time: WebSockets may be quiet, and the kernel probes for dead peers."""
 
     def open(self, head: bytes) -> None:
         """Write the 101 with what followed it, send up what the caller sent ahead, and let go."""

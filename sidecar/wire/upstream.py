@@ -2,38 +2,18 @@
 
 import asyncio
 import select
-import socket
 import ssl
-from typing import Any, Final, Protocol, cast
+from typing import Final, cast
 
 from sidecar.exchange import WireError
 from sidecar.wire.counters import Counters
 from sidecar.wire.limits import Limits
 from sidecar.wire.route import Upstream
+from sidecar.wire.users import UpstreamUser, keep_alive
 
 _LOOK_AFTER_NS: Final = 20_000_000
-"""Idle longer than this, a pooled connection is looked at before it is used: the upstream may have closed it
-while the loop did not turn. Shorter idleness is the busy case, where the look would cost a system call each."""
-
-
-class UpstreamUser(Protocol):
-    """Who uses an upstream connection: an exchange in flight, or a tunnel."""
-
-    def upstream_data(self, data: bytes) -> None:
-        """Take bytes from the upstream."""
-        ...
-
-    def upstream_eof(self) -> bool:
-        """Take note that the upstream sends no more; true keeps the sending side open."""
-        ...
-
-    def upstream_lost(self) -> None:
-        """Take note that the connection is gone."""
-        ...
-
-    def upstream_blocked(self, *, blocked: bool) -> None:
-        """Take note that the upstream takes no more bytes for now, or does again."""
-        ...
+"""Idle longer than this, a pooled connection is looked at before it is used: the upstream may have closed
+it while the loop did not turn. Shorter idleness is the busy case, where a look costs a system call each."""
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -121,17 +101,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.user = None
         self._pool.forget(self)
         self.transport.abort()
-
-
-def keep_alive(transport: asyncio.Transport) -> None:
-    """Let the kernel find out about peers that vanished without a word: after 60 s, then 4 probes of 15 s."""
-    raw: Any = transport.get_extra_info("socket")
-    if raw is None or raw.family not in {socket.AF_INET, socket.AF_INET6}:
-        return
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, name):
-            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class ConnectFailed(Exception):  # noqa: N818 - an outcome with a cause

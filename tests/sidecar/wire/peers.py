@@ -1,4 +1,4 @@
-"""Real peers on loopback for the wire's tests: callers and origins that say exactly the bytes they are told."""
+"""Real peers on loopback for the wire's tests: callers and origins that say the bytes they are told."""
 
 import asyncio
 import contextlib
@@ -124,6 +124,7 @@ class Wire:
     def __init__(self, forwarder: Forwarder, witness: Witness, port: int) -> None:
         self.forwarder = forwarder
         self.counters = forwarder.counters
+        self.side = forwarder.side
         self.witness = witness
         self.port = port
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from domain.words import Direction
 from sidecar.exchange import BodyState, WireError
 from tests.sidecar.wire.peers import (
     Origin,
@@ -59,7 +58,7 @@ def test_kept_connections_are_reused_on_both_sides() -> None:
                 await read_answer(reader)
 
             assert told.connections == 1
-            assert sut.counters.exchanges[Direction.DISPATCH] == 5
+            assert sut.side.exchanges == 5
             writer.close()
 
     run(story())
@@ -130,7 +129,7 @@ def test_an_upstream_that_refuses_is_a_502_with_a_code() -> None:
                 502,
                 WireError.NETWORK_ERROR,
             )
-            await until(lambda: sut.counters.active_requests[Direction.DISPATCH] == 0)
+            await until(lambda: sut.side.active_requests == 0)
             writer.close()
 
     run(story())
