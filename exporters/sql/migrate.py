@@ -9,14 +9,16 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from domain.errors import StoreUnavailable
+from exporters.sql.engine import WHOLE_TABLE_PLANS
 from exporters.sql.schema import REVISIONS, VERSION_TABLE
 
 _ADVISORY_LOCK: Final = 7_261_004
 """Any number no other program of the database uses."""
 
 
-class SchemaTooNew(Exception):  # noqa: N818 - says what it is where it is caught
-    """The database was migrated by a newer version of this program; this one must not touch it."""
+class SchemaUnusable(StoreUnavailable):
+    """The tables are of a newer version of this program, or of another one; they are left alone."""
 
 
 def migrate(engine: Engine) -> list[str]:
@@ -26,7 +28,7 @@ def migrate(engine: Engine) -> list[str]:
         The revisions that were applied, oldest first; empty when there was nothing to do.
 
     Raises:
-        SchemaTooNew: the revision is unknown to this program.
+        SchemaUnusable: the revision is unknown to this program, or tables of that name cannot be adopted.
         sqlalchemy.exc.SQLAlchemyError: the database failed; nothing was changed.
     """
     with engine.connect() as connection, connection.begin():
@@ -36,6 +38,9 @@ def migrate(engine: Engine) -> list[str]:
         if connection.dialect.name == "postgresql":
             # Adopting a large table takes minutes, and so does waiting for a sidecar that adopts it.
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            # The writer's connections never read whole tables (see engine.py); adopting one must.
+            for plan in WHOLE_TABLE_PLANS:
+                connection.exec_driver_sql(f"SET LOCAL {plan} = on")
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         missing = _missing(connection)
         if missing:
@@ -50,7 +55,7 @@ def _missing(connection: Connection) -> list[str]:
     if revision is None:
         return list(REVISIONS)
     if revision not in REVISIONS:
-        raise SchemaTooNew(
+        raise SchemaUnusable(
             f"the database's schema is at revision {revision}, this version knows up to {REVISIONS[-1]}; "
             "start the newer version that migrated it, or restore a backup"
         )

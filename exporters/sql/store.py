@@ -55,7 +55,7 @@ class SqlStore:
         Raises:
             StoreLocked: another process holds the SQLite file.
             StoreUnavailable: the database did not answer.
-            SchemaTooNew: a newer version of this program migrated it.
+            SchemaUnusable: the tables are of a newer version, or of another program.
         """
         with available():
             if self._lock:

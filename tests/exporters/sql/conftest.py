@@ -1,5 +1,44 @@
-"""Stores to test: an empty one on each database."""
+"""Stores to test: an open, empty one on each database."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from exporters.sql.store import SqlStore
 from tests.postgres import database_url, server_url
 
 __all__ = ["database_url", "server_url"]
+
+BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(params=BOTH)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty database, SQLite and PostgreSQL in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    url: str = request.getfixturevalue("database_url")
+    return url
+
+
+@pytest.fixture
+def open_store() -> Iterator[Callable[..., SqlStore]]:
+    """Open stores that are closed after the test: `open_store(url, sidecar_id="s1")`."""
+    opened: list[SqlStore] = []
+
+    def opening(url: str, sidecar_id: str = "s1", lock_wait_ms: int = 0) -> SqlStore:
+        store = SqlStore(url, sidecar_id=sidecar_id, lock_wait_ms=lock_wait_ms)
+        opened.append(store)
+        store.open()
+        return store
+
+    yield opening
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(store_url: str, open_store: Callable[..., SqlStore]) -> SqlStore:
+    """Give an open, empty store."""
+    return open_store(store_url)

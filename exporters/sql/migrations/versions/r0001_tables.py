@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
+from exporters.sql.migrate import SchemaUnusable
+
 revision = "0001"
 down_revision = None
 
@@ -134,7 +136,18 @@ def _tables(dialect: str) -> dict[str, list[sa.schema.SchemaItem]]:
 
 def _adopt(on: sa.Connection, table: str, items: list[sa.schema.SchemaItem]) -> None:
     """Add missing columns with their defaults and bring the primary key into form."""
-    have = {c["name"] for c in sa.inspect(on).get_columns(table)}
+    columns_now = sa.inspect(on).get_columns(table)
+    have = {c["name"] for c in columns_now}
+    ours = {item.name for item in items if isinstance(item, sa.Column)}
+    demanded = [
+        c["name"] for c in columns_now if c["name"] not in ours and not c["nullable"] and c["default"] is None
+    ]
+    if demanded or "instanceId" not in have:
+        raise SchemaUnusable(
+            f"the table {table} that is there cannot be adopted: "
+            + (f"rows need {', '.join(demanded)}, which nothing fills" if demanded else "no column instanceId")
+            + "; give those columns a default, or the sidecar a database (or search_path) of its own"
+        )
     key = sa.inspect(on).get_pk_constraint(table)
     for item in items:
         if isinstance(item, sa.Column) and item.name not in have:
