@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sidecar.api import annotations, instances, openapi, posting, probes, session, stream, timeline
+from sidecar.api import annotations, front, instances, openapi, posting, probes, session, stream, timeline
 from sidecar.api.errors import JSON
 from sidecar.api.route import Route
 from sidecar.api.signals import GapLine, SignalAnswer
@@ -64,6 +64,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         also={JSON: dict},
     ),
     Route(
+        path="/",
+        handler=front.front,
+        summary="The timeline page; the sign-in form (401) without a session.",
+        also={"text/html": str},
+        more={"401": {"description": "Sign in.", "content": {"text/html": {"schema": {"type": "string"}}}}},
+        guarded=False,
+    ),
+    Route(
         path="/metrics",
         handler=probes.metrics,
         summary="All metrics for Prometheus, as text or OpenMetrics.",
@@ -88,7 +96,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST",
         path="/session",
-        handler=session.sign_in,
+        handler=front.sign_in,
         summary="Sign in to the page with the token; sets an HttpOnly cookie. A form is sent back to `/`.",
         more={"303": {"description": "Signed in by the form."}},
         status=204,

@@ -14,7 +14,6 @@ import msgspec
 from aiohttp import web
 
 from domain.words import Millis
-from sidecar.api.body import read_body
 from sidecar.api.errors import ApiError
 
 COOKIE: Final = "sidecar_session"
@@ -76,23 +75,3 @@ class Sessions:
 
 
 SESSIONS: Final = web.AppKey("sessions", Sessions)
-
-
-async def sign_in(request: web.Request) -> web.Response:
-    """Take the token as JSON or as a form; a form is sent back to the page."""
-    sessions = request.app.get(SESSIONS)
-    form = request.content_type == "application/x-www-form-urlencoded"
-    body = await read_body(request, SignIn, form=form)
-    response = web.Response(status=303, headers={"Location": "/"}) if form else web.Response(status=204)
-    if sessions is not None:
-        cookie = sessions.sign_in(body.token, request.remote or "")
-        response.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=SESSION_MS // 1000,
-            path="/",
-            httponly=True,
-            samesite="Strict",
-            secure=request.secure,
-        )
-    return response

@@ -166,6 +166,8 @@ async def _export(
             query = query._replace(after=key)
             chunk, key = await lane.run(partial(_chunk, form, read, query))
         await response.write_eof()
+    except ConnectionError:
+        pass  # the reader left: nobody is there to tell, and nothing is wrong with us
     except Exception:
         if response.prepared and request.transport is not None:
             request.transport.abort()

@@ -16,7 +16,7 @@ from sidecar.api import timeline
 from sidecar.api.params import Param
 from sidecar.api.times import iso
 from tests.builders import recorded_signal
-from tests.sidecar.api.serving import NOW, REDACTOR, ListStore, Reply, admin, run
+from tests.sidecar.api.serving import NOW, REDACTOR, ListStore, Reply, admin, run, until
 
 TARGET = "/v1/instances/sales-1/timeline"
 
@@ -404,6 +404,25 @@ def test_a_download_that_breaks_does_not_look_complete() -> None:
             return first.status, False
 
     assert run(story) == (503, True)
+
+
+def test_a_reader_that_leaves_a_download_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """Closing the connection midway ends the download, frees its place and logs nothing."""
+    EndlessStore.total = 100_000
+    store = EndlessStore()
+
+    async def story() -> int:
+        async with admin(store) as api:
+            url = f"{api.base}{TARGET}?since=0"
+            response = await api.http.get(url, headers={"Accept": "application/x-ndjson"})
+            await response.content.readany()
+            assert len(api.app[timeline.EXPORTS]) == 1
+            response.close()
+            await until(lambda: not api.app[timeline.EXPORTS])
+            return len(store.queries)
+
+    assert run(story) < 100
+    assert not caplog.records
 
 
 def test_a_page_that_did_not_change_costs_304() -> None:

@@ -1,0 +1,86 @@
+/* What was loaded: signals newest first, gaps, decisions. Loading streams, so the first marks show at once. */
+
+const FACTS_MAX = 200_000; // about 150 MB in the browser; beyond it the page says what is missing
+const DECISIONS_MAX = 2000;
+const LOAD_MARGIN = 0.5; // load half a span more on both sides, so that small moves ask nothing
+
+const facts = { key: "", since: 0, until: 0, cutAt: null, signals: [], ids: new Set(), gaps: [], decisions: [], loading: null };
+
+const factsKey = () => JSON.stringify([view.instance, filterQuery()]);
+
+function isLoaded() {
+  const inside = facts.key === factsKey() && view.since >= facts.since && view.until <= facts.until;
+  return inside && (facts.cutAt === null || view.since >= facts.cutAt);
+}
+
+function addSignals(signals) {
+  for (const signal of signals) {
+    if (facts.ids.has(signal.id)) continue;
+    facts.ids.add(signal.id);
+    signal.at = Date.parse(signal.occurredAt);
+    signal.lane = LANE_OF[signal.type] ?? 0;
+    facts.signals.push(signal);
+  }
+}
+
+/** Newest first, arrival order kept among equals: late and live facts are put in their place. */
+function sortSignals() {
+  facts.signals.sort((one, other) => other.at - one.at);
+}
+
+async function load(onProgress) {
+  facts.loading?.abort();
+  const loading = new AbortController();
+  facts.loading = loading;
+  const margin = (view.until - view.since) * LOAD_MARGIN;
+  const since = Math.max(0, Math.floor(view.since - margin));
+  const until = Math.ceil(view.until + (view.follow ? 7 * 86400e3 : margin));
+  const instance = view.instance;
+  Object.assign(facts, { key: factsKey(), since, until, cutAt: null, signals: [], ids: new Set(), gaps: [], decisions: [] });
+  const query = { since, until, order: "desc", ...filterQuery() };
+  const { signal } = loading;
+  const decisions = loadDecisions(instance, since, until, signal);
+  const response = await ask(instancePath(instance, "timeline"), { query, accept: "application/x-ndjson", signal });
+  await readLines(response, (lines) => {
+    if (signal.aborted) return false;
+    facts.gaps.push(...lines.filter((line) => line.gap).map(({ gap }) => ({ ...gap, since: Date.parse(gap.from), until: Date.parse(gap.to) })));
+    addSignals(lines.filter((line) => !line.gap));
+    onProgress();
+    if (facts.signals.length < FACTS_MAX) return true;
+    facts.cutAt = facts.signals.at(-1).at;
+    return false;
+  });
+  const found = await decisions;
+  if (signal.aborted) return;
+  facts.decisions = found;
+  facts.loading = null;
+  onProgress();
+}
+
+async function loadDecisions(instance, since, until, signal) {
+  const found = [];
+  let cursor = "";
+  do {
+    const page = await askIfThere(instancePath(instance, "decisions"), { query: { since, until, limit: 500, cursor }, signal });
+    if (page === null) return found;
+    found.push(...page.decisions.map(withTime));
+    cursor = page.nextCursor;
+  } while (cursor && found.length < DECISIONS_MAX);
+  return found;
+}
+
+const withTime = (decision) => ({ ...decision, at: Date.parse(decision.evaluatedAt) });
+
+/** Index of the first signal at or before `at`; signals stand newest first. */
+function firstAtOrBefore(at) {
+  let low = 0;
+  let high = facts.signals.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (facts.signals[middle].at > at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const inView = () => facts.signals.slice(firstAtOrBefore(view.until), firstAtOrBefore(view.since - 1));

@@ -1,0 +1,195 @@
+/* Two charts over one span: the score, and a lane for each kind of signal. uPlot gives axes, cursor and drag. */
+
+const LANE_HEIGHT = 30;
+const AXIS_SIZE = 84;
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+let palette = {};
+function readPalette() {
+  for (const name of ["text", "quiet", "line", "info", "warning", "error", "accent", "gap", "cooldown", "decision", "unread"]) palette[name] = color(name);
+}
+
+const charts = { score: null, lanes: null };
+const sync = uPlot.sync("reputation");
+
+function chartOptions(place, height, extra) {
+  const grid = { stroke: () => palette.line, width: 1 };
+  const axis = { stroke: () => palette.quiet, grid, ticks: grid, font: "11px system-ui" };
+  return {
+    width: place.clientWidth || 600,
+    height,
+    ms: 1,
+    tzDate: (ms) => uPlot.tzDate(new Date(ms), "Etc/UTC"),
+    legend: { show: false },
+    cursor: { sync: { key: sync.key, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
+    scales: { x: { time: true, range: () => [view.since, view.until] }, ...extra.scales },
+    padding: [8, 16, 0, 0],
+    axes: [{ ...axis, show: extra.times !== false, space: 90, values: timeLabels }, { ...axis, size: AXIS_SIZE, ...extra.axis }],
+    series: [{}, extra.series ?? {}],
+    hooks: { setSelect: [zoomToSelection], drawClear: [drawBands], ...extra.hooks },
+  };
+}
+
+/** 24-hour UTC, as fine as the steps; the date where a day begins and at the left edge. */
+function timeLabels(_, splits, _axis, _space, step) {
+  return splits.map((at, index) => {
+    const text = new Date(at).toISOString();
+    const time = step < 1000 ? text.slice(11, 23) : text.slice(11, step < MINUTE ? 19 : 16);
+    if (step >= 86400e3) return text.slice(0, 10);
+    return index === 0 || text.slice(11, 23) === "00:00:00.000" ? `${time}\n${text.slice(0, 10)}` : time;
+  });
+}
+
+function zoomToSelection(chart) {
+  if (chart.select.width < 4) return;
+  const since = chart.posToVal(chart.select.left, "x");
+  const until = chart.posToVal(chart.select.left + chart.select.width, "x");
+  chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  view.follow = false;
+  setSpan(since, until);
+  moved();
+}
+
+function makeCharts() {
+  readPalette();
+  const scorePlace = $("score-chart");
+  const lanesPlace = $("lanes-chart");
+  charts.score?.destroy();
+  charts.lanes?.destroy();
+  charts.score = new uPlot(chartOptions(scorePlace, 120, {
+    scales: { y: { range: [0, 100] } },
+    axis: { splits: () => [0, 30, 60, 80, 100], values: (_, splits) => splits.map((score) => (score === 100 ? "Score 100" : score)) },
+    series: { stroke: () => palette.accent, width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
+    times: false,
+    hooks: {},
+  }), [[0], [null]], scorePlace);
+  charts.lanes = new uPlot(chartOptions(lanesPlace, LANES.length * LANE_HEIGHT + 50, {
+    scales: { y: { range: [0, LANES.length], dir: -1 } },
+    axis: { splits: () => LANES.map((_, lane) => lane + 0.5), values: () => LANES.map(([name]) => name), grid: { show: false }, ticks: { show: false } },
+    hooks: { draw: [drawSignals, drawDecisions] },
+  }), [[0], [null]], lanesPlace);
+  for (const chart of [charts.score, charts.lanes]) {
+    chart.over.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      zoom(event.deltaY > 0 ? 1.25 : 0.8, chart.posToVal(event.offsetX, "x"));
+      view.follow = false;
+      moved();
+    }, { passive: false });
+    chart.over.addEventListener("dblclick", () => { zoom(4); view.follow = false; moved(); });
+  }
+  charts.lanes.over.addEventListener("click", (event) => pickAt(event.offsetX, event.offsetY));
+}
+
+function redrawCharts() {
+  const points = [...facts.decisions].filter((decision) => decision.after).reverse();
+  const times = points.map((decision) => decision.at);
+  const scores = points.map((decision) => decision.after.score);
+  if (points.length) { times.push(Date.now()); scores.push(scores.at(-1)); }
+  charts.score.setData(points.length ? [times, scores] : [[0], [null]], false);
+  for (const chart of [charts.score, charts.lanes]) {
+    chart.batch(() => chart.setScale("x", { min: view.since, max: view.until }));
+    chart.redraw(true, true);
+  }
+}
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+function band(chart, since, until, fill, least = 0) {
+  const { left, top, width, height } = chart.bbox;
+  const from = clamp(chart.valToPos(since, "x", true), left, left + width);
+  const to = clamp(chart.valToPos(until, "x", true), left, left + width);
+  if (until < view.since || since > view.until) return;
+  chart.ctx.fillStyle = fill;
+  chart.ctx.fillRect(from, top, Math.max(to - from, least), height);
+}
+
+/** Behind everything: cooldowns, gaps, and what was not loaded. */
+function drawBands(chart) {
+  const { ctx } = chart;
+  ctx.save();
+  for (const [since, until] of cooldownSpans()) band(chart, since, until, palette.cooldown);
+  for (const gap of facts.gaps) band(chart, gap.since, gap.until, palette.gap, 3);
+  if (facts.cutAt !== null) band(chart, view.since, facts.cutAt, palette.unread);
+  ctx.restore();
+}
+
+function cooldownSpans() {
+  const spans = [];
+  let since = null;
+  for (const decision of [...facts.decisions].reverse()) {
+    const resting = decision.after?.temperatureLevel === "COOLDOWN";
+    if (resting && since === null) since = decision.at;
+    if (!resting && since !== null) { spans.push([since, decision.at]); since = null; }
+  }
+  if (since !== null) spans.push([since, Date.now()]);
+  return spans;
+}
+
+/** A mark a pixel column and lane: as tall as there are many, in the color of the worst. */
+function drawSignals(chart) {
+  const { ctx } = chart;
+  const { left, top, width, height } = chart.bbox;
+  const laneHeight = height / LANES.length;
+  const step = Math.max(2, Math.round(devicePixelRatio * 2));
+  const columns = Math.ceil(width / step);
+  const counts = new Uint32Array(columns * LANES.length);
+  const worst = new Uint8Array(columns * LANES.length);
+  const scale = columns / (view.until - view.since);
+  const rank = { info: 1, warning: 2, error: 3 };
+  const end = firstAtOrBefore(view.since - 1);
+  for (let index = firstAtOrBefore(view.until); index < end; index += 1) {
+    const fact = facts.signals[index];
+    const column = Math.min(columns - 1, Math.floor((fact.at - view.since) * scale));
+    const cell = fact.lane * columns + column;
+    counts[cell] += 1;
+    worst[cell] = Math.max(worst[cell], rank[fact.level]);
+  }
+  const most = counts.reduce((a, b) => Math.max(a, b), 1);
+  const colors = [null, palette.info, palette.warning, palette.error];
+  ctx.save();
+  for (let cell = 0; cell < counts.length; cell += 1) {
+    if (!counts[cell]) continue;
+    const lane = Math.floor(cell / columns);
+    const tall = laneHeight * (0.35 + 0.5 * (Math.log1p(counts[cell]) / Math.log1p(most)));
+    ctx.fillStyle = colors[worst[cell]];
+    ctx.fillRect(left + (cell % columns) * step, top + (lane + 0.5) * laneHeight - tall / 2, step, tall);
+  }
+  ctx.restore();
+}
+
+function drawDecisions(chart) {
+  const { ctx } = chart;
+  const { left, top, width, height } = chart.bbox;
+  const size = 5 * devicePixelRatio;
+  ctx.save();
+  for (const decision of facts.decisions) {
+    if (decision.at < view.since || decision.at > view.until) continue;
+    const x = clamp(chart.valToPos(decision.at, "x", true), left, left + width);
+    const chosen = decision.id === view.decision;
+    ctx.fillStyle = palette.decision;
+    ctx.beginPath();
+    ctx.moveTo(x, top + 2 * size);
+    ctx.lineTo(x - size, top);
+    ctx.lineTo(x + size, top);
+    ctx.fill();
+    if (chosen || isTurn(decision)) ctx.fillRect(x, top, chosen ? 2 : 1, height);
+  }
+  ctx.restore();
+}
+
+/** A decision that moved the instance into or out of its cooldown. */
+const isTurn = (decision) => (decision.before?.temperatureLevel === "COOLDOWN") !== (decision.after?.temperatureLevel === "COOLDOWN");
+
+/** Picks what is nearest to a click: a decision at the top edge, else a signal of the lane, else a gap. */
+function pickAt(x, y) {
+  const chart = charts.lanes;
+  const at = chart.posToVal(x, "x");
+  const reach = (view.until - view.since) * (6 / chart.over.clientWidth);
+  const nearest = (list) => list.reduce((best, one) => (Math.abs(one.at - at) < Math.abs((best?.at ?? Infinity) - at) ? one : best), null);
+  const decision = nearest(facts.decisions);
+  if (decision && y < 14 && Math.abs(decision.at - at) <= reach) return showDecision(decision.id);
+  const lane = Math.floor(chart.posToVal(y, "y"));
+  const signal = nearest(inView().filter((fact) => fact.lane === lane && Math.abs(fact.at - at) <= reach));
+  if (signal) return showSignal(signal);
+  const gap = facts.gaps.find((one) => one.since - reach <= at && at <= one.until + reach);
+  return gap ? showGap(gap) : undefined;
+}

@@ -1,0 +1,112 @@
+/* The right: state with its reasons, signals in view, and the evidence of what was picked. */
+
+const ROWS_STEP = 200;
+let rowsShown = ROWS_STEP;
+
+const chip = (name, value, className = "") => make("span", { className: `chip ${className}` }, `${name} `, make("b", { textContent: value }));
+const number = (value) => (typeof value === "number" ? String(+value.toFixed(3)) : String(value));
+
+async function showState() {
+  const line = fleet.find((one) => one.instanceId === view.instance);
+  const health = view.instance ? await askIfThere(instancePath(view.instance, "reputation")) : null;
+  if (health === null && !line) return $("state").replaceChildren(make("p", { className: "quiet", textContent: "Nothing is known of this instance yet." }));
+  const state = health ? { ...line, ...health, ...health.status, score: health.reputationScore } : line;
+  const chips = [
+    make("span", { className: "big", textContent: state.score, title: "Reputation score, 0 to 100" }),
+    chip("level", state.temperatureLevel, state.temperatureLevel === "COOLDOWN" ? "error" : ""),
+    chip("trend", state.trend),
+    chip("risk", state.riskLevel, { HIGH: "error", MEDIUM: "warning" }[state.riskLevel] ?? "good"),
+    chip("lifecycle", state.lifecycle),
+    chip("connection", state.connection, state.connection === "CONNECTED" ? "good" : "warning"),
+  ];
+  if (state.cooldownReason) chips.push(chip("resting for", state.cooldownReason, "error"));
+  if (state.cooldownStartedAt) chips.push(chip("since", clockText(Date.parse(state.cooldownStartedAt))));
+  if (state.warmUpPhase) chips.push(chip("phase", state.warmUpPhase));
+  const parts = [make("div", { className: "chips" }, ...chips)];
+  if (health?.alerts?.length) parts.push(make("ul", {}, ...health.alerts.map((alert) => make("li", { textContent: `${alert.severity} ${alert.code}: ${alert.message}` }))));
+  if (health?.explanation?.length) parts.push(rulesTable(health.explanation));
+  if (health?.signalsSnapshot) parts.push(snapshotList(health.signalsSnapshot));
+  return $("state").replaceChildren(...parts);
+}
+
+function rulesTable(explanation) {
+  const cells = (tag, texts) => make("tr", {}, ...texts.map((textContent) => make(tag, { textContent })));
+  const rows = explanation.map((rule) => cells("td", [rule.id, rule.condition ?? rule.threshold ?? "", number(rule.observed ?? ""), rule.points === undefined || rule.points === null ? "" : number(rule.points)]));
+  return make("table", {}, make("thead", {}, cells("th", ["Rule", "Threshold", "Observed", "Points"])), make("tbody", {}, ...rows));
+}
+
+function snapshotList(snapshot) {
+  const chips = Object.entries(snapshot).filter(([, value]) => typeof value === "number" && value !== 0).map(([name, value]) => chip(name, number(value)));
+  return make("div", { className: "chips quiet" }, ...(chips.length ? chips : ["Nothing was counted in the window."]));
+}
+
+function showRows() {
+  const found = inView();
+  const rows = found.slice(0, rowsShown).map((fact) => {
+    const row = make("tr", { className: fact.level, dataset: { signal: fact.id }, tabIndex: 0 },
+      make("td", { textContent: clockText(fact.at, true) }), make("td", { textContent: fact.summary }),
+      make("td", { textContent: fact.source }), make("td", { className: "mono", textContent: fact.messageId ?? "" }));
+    row.setAttribute("aria-selected", fact.id === view.signal);
+    return row;
+  });
+  $("rows").replaceChildren(...rows);
+  $("more").hidden = found.length <= rowsShown;
+  const cut = facts.cutAt !== null && view.since < facts.cutAt ? `; only the newest ${FACTS_MAX.toLocaleString("en")} are loaded, zoom in for the rest` : "";
+  $("shown").textContent = `${found.length.toLocaleString("en")} signals in ${spanText(view.until - view.since)}${facts.loading ? ", loading…" : ""}${cut}`;
+}
+
+function detail(title, ...parts) {
+  $("detail").replaceChildren(make("h3", { textContent: title }), ...parts);
+}
+
+const facet = (pairs) => make("dl", {}, ...pairs.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]));
+
+function showSignal(fact) {
+  Object.assign(view, { signal: fact.id, decision: null });
+  const { at, lane, summary, level, context, ...shown } = fact;
+  detail(summary, facet([...Object.entries(shown), ...Object.entries(context)]));
+  selected();
+}
+
+function showGap(gap) {
+  Object.assign(view, { signal: null, decision: null });
+  detail("Gap: facts were lost", facet([["from", gap.from], ["to", gap.to], ["facts lost", gap.count], ["reason", gap.reason]]));
+  selected();
+}
+
+async function showDecision(id) {
+  Object.assign(view, { signal: null, decision: id });
+  selected();
+  const decision = facts.decisions.find((one) => one.id === id) ?? (await askIfThere(`/v1/decisions/${encodeURIComponent(id)}`));
+  if (!decision) return detail("Decision", make("p", { textContent: "This decision is not known." }));
+  const { before, after } = decision;
+  const change = (name) => (before && before[name] !== after[name] ? `${before[name] ?? "–"} → ${after[name] ?? "–"}` : String(after[name] ?? "–"));
+  const links = (decision.signalIds ?? []).map((signal) => make("button", { type: "button", textContent: signal.slice(0, 8), title: signal, dataset: { go: signal } }));
+  const replay = make("button", { type: "button", textContent: "Replay from the stored signals" });
+  const verdict = make("p", { className: "quiet", role: "status" });
+  replay.addEventListener("click", () => attempt(async () => {
+    const again = await askJson(`/v1/decisions/${encodeURIComponent(id)}`, { query: { replay: "true" } });
+    verdict.textContent = again.reproduced === true ? "Reproduced: the same facts give the same decision." : `Differs: ${JSON.stringify(again.differences)}`;
+  }));
+  return detail(`Decision at ${clockText(Date.parse(decision.evaluatedAt), true)}`,
+    facet([["score", change("score")], ["level", change("temperatureLevel")], ["trend", change("trend")], ["cooldown", change("cooldownReason")], ["reason", decision.reason], ["rule set", decision.ruleSet]]),
+    ...(decision.explanation?.length ? [rulesTable(decision.explanation)] : [make("p", { className: "quiet", textContent: "No rule fired." })]),
+    make("h3", { textContent: `Supporting signals (${decision.signalCount ?? links.length})` }), make("div", { className: "links" }, ...links), replay, verdict);
+}
+
+async function goToSignal(id) {
+  const fact = facts.signals.find((one) => one.id === id);
+  if (!fact) return notify("This signal is outside of what is loaded; zoom out to see it.");
+  if (fact.at < view.since || fact.at > view.until) { view.follow = false; setSpan(fact.at - 30e3, fact.at + 30e3); moved(); }
+  showSignal(fact);
+  return $("rows").querySelector(`[data-signal="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "center" });
+}
+
+async function exportAs(form) {
+  const query = { since: Math.floor(view.since), until: Math.ceil(view.until), ...filterQuery() };
+  const body = await (await ask(instancePath(view.instance, "timeline"), { query, accept: form })).blob();
+  const name = `${view.instance.replace(/[^\w.-]+/g, "_")}.${form === "text/csv" ? "csv" : "ndjson"}`;
+  const link = make("a", { href: URL.createObjectURL(body), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60e3);
+}

@@ -1,0 +1,179 @@
+/* Wiring: what the user does, what comes live, and when to draw. */
+
+const LOAD_DELAY = 200;
+const STATE_EVERY = 10e3;
+let loadTimer = 0;
+let drawWanted = false;
+let events = null;
+
+function draw() {
+  if (drawWanted) return;
+  drawWanted = true;
+  requestAnimationFrame(() => {
+    drawWanted = false;
+    redrawCharts();
+    showRows();
+  });
+}
+
+/** The span moved: draw what is there at once, load what is missing a moment later. */
+function moved() {
+  rowsShown = ROWS_STEP;
+  $("follow").setAttribute("aria-pressed", view.follow);
+  for (const button of $("ranges").children) button.setAttribute("aria-pressed", Math.abs(view.until - view.since - button.value) < 1);
+  writeAddress();
+  draw();
+  clearTimeout(loadTimer);
+  if (view.instance && !isLoaded()) loadTimer = setTimeout(() => attempt(() => load(draw)), LOAD_DELAY);
+}
+
+function selected() {
+  writeAddress();
+  draw();
+}
+
+/** Another instance: everything about the old one goes. */
+function opened() {
+  $("instance-name").textContent = view.instance ?? "No instance yet";
+  document.title = view.instance ? `${view.instance} · Reputation timeline` : "Reputation timeline";
+  detail("Details", make("p", { className: "quiet", textContent: "Pick a signal, a gap or a decision." }));
+  notify("");
+  listen();
+  moved();
+  attempt(showState);
+  if (view.decision) attempt(() => showDecision(view.decision));
+}
+
+function listen() {
+  events?.close();
+  if (!view.instance) return;
+  events = new EventSource(`/v1/stream?${new URLSearchParams({ instanceId: view.instance })}`);
+  let missed = false;
+  events.addEventListener("signal", ({ data }) => {
+    const fact = JSON.parse(data);
+    const fits = Object.entries(view.filters).every(([name, words]) => !words.size || words.has(fact[name]));
+    if (!fits) return;
+    addSignals([fact]);
+    sortSignals();
+    draw();
+  });
+  events.addEventListener("decision", ({ data }) => {
+    const decision = withTime(JSON.parse(data));
+    if (!facts.decisions.some((one) => one.id === decision.id)) facts.decisions.unshift(decision);
+    facts.decisions.sort((one, other) => other.at - one.at);
+    draw();
+    attempt(showState);
+  });
+  events.addEventListener("error", () => { missed = true; });
+  events.addEventListener("open", () => {
+    if (missed) { facts.key = ""; moved(); } // the timeline knows what the stream missed
+    missed = false;
+  });
+}
+
+function tick() {
+  if (!view.follow || document.hidden) return;
+  const now = Date.now();
+  setSpan(now - (view.until - view.since), now);
+  draw();
+}
+
+function buildControls() {
+  $("ranges").append(...RANGES.map(([textContent, value]) => make("button", { type: "button", textContent, value })));
+  $("ranges").addEventListener("click", ({ target }) => {
+    if (!target.value) return;
+    view.follow = true;
+    setSpan(Date.now() - Number(target.value), Date.now());
+    moved();
+  });
+  for (const [name, words] of Object.entries(FILTERS)) {
+    const boxes = words.map((word) => make("label", {}, make("input", { type: "checkbox", name, value: word, checked: view.filters[name].has(word) }), ` ${word}`));
+    $("filter-form").append(make("fieldset", {}, make("legend", { textContent: name }), ...boxes));
+  }
+  $("filter-form").addEventListener("change", ({ target }) => {
+    view.filters[target.name][target.checked ? "add" : "delete"](target.value);
+    moved();
+  });
+  $("follow").addEventListener("click", toggleFollow);
+  $("share").addEventListener("click", () => attempt(share));
+  $("more").addEventListener("click", () => { rowsShown += ROWS_STEP; showRows(); });
+  $("export").addEventListener("click", ({ target }) => target.dataset.form && attempt(() => exportAs(target.dataset.form)));
+  $("search").addEventListener("input", showFleet);
+  $("instances").addEventListener("click", ({ target }) => {
+    const item = target.closest("li");
+    if (item) choose(item.dataset.instance);
+  });
+  const pickRow = ({ target }) => {
+    const id = target.closest("tr")?.dataset.signal;
+    const fact = facts.signals.find((one) => one.id === id);
+    if (fact) showSignal(fact);
+  };
+  $("rows").addEventListener("click", pickRow);
+  $("rows").addEventListener("keydown", (event) => event.key === "Enter" && pickRow(event));
+  $("detail").addEventListener("click", ({ target }) => target.dataset.go && attempt(() => goToSignal(target.dataset.go)));
+}
+
+function toggleFollow() {
+  view.follow = !view.follow;
+  if (view.follow) setSpan(Date.now() - (view.until - view.since), Date.now());
+  moved();
+}
+
+async function share() {
+  writeAddress();
+  await navigator.clipboard?.writeText(location.href).catch(() => {});
+  notify("The link in the address bar shows this view; it was copied.");
+  setTimeout(() => notify(""), 3000);
+}
+
+const KEYS = {
+  ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), "+": () => zoomKey(0.5), "=": () => zoomKey(0.5), "-": () => zoomKey(2),
+  Home: () => { view.follow = false; toggleFollow(); },
+};
+
+function pan(share) {
+  const step = (view.until - view.since) * share;
+  view.follow = false;
+  setSpan(view.since + step, view.until + step);
+  moved();
+}
+
+function zoomKey(factor) {
+  zoom(factor);
+  view.follow = false;
+  moved();
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.matches("input, textarea, select");
+  let used = true;
+  if (event.key === "Escape") document.querySelectorAll("details[open]").forEach((one) => { one.open = false; });
+  else if (event.target.closest("#fleet") && ["ArrowDown", "ArrowUp"].includes(event.key)) chooseNeighbour(event.key === "ArrowDown" ? 1 : -1);
+  else if (typing) used = false;
+  else if (event.key === "/") $("search").focus();
+  else if (event.key === "f") toggleFollow();
+  else if (event.target.closest("#lanes-chart") && KEYS[event.key]) KEYS[event.key]();
+  else used = false;
+  if (used) event.preventDefault();
+}
+
+async function start() {
+  readAddress();
+  buildControls();
+  makeCharts();
+  document.addEventListener("keydown", onKey);
+  const resize = () => { for (const [chart, place] of [[charts.score, $("score-chart")], [charts.lanes, $("lanes-chart")]]) chart.setSize({ width: place.clientWidth, height: chart.height }); draw(); };
+  new ResizeObserver(resize).observe($("timeline"));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readPalette(); draw(); });
+  addEventListener("hashchange", () => { readAddress(); showFleet(); opened(); });
+  await attempt(loadFleet);
+  view.instance ??= fleet[0]?.instanceId ?? null;
+  showFleet();
+  opened();
+  setInterval(tick, 1000);
+  setInterval(() => document.hidden || attempt(loadFleet), FLEET_EVERY);
+  setInterval(() => document.hidden || !view.follow || attempt(showState), STATE_EVERY);
+}
+
+start();
