@@ -39,7 +39,8 @@ class JournalFolder:
 
     Attributes:
         name: of the folder.
-        finished: the owner is gone, everything is settled and accounted; it may be removed.
+        dead: the owner is known to be gone.
+        finished: it is, and everything is settled and accounted; to be removed.
     """
 
     def __init__(self, data_dir: Path, stored: Progress, monotonic: Callable[[], int]) -> None:
@@ -55,7 +56,7 @@ class JournalFolder:
         self._waiting = BySource()
         self._reader: SegmentReader | None = None
         self._segment = stored.segment
-        self._dead = False
+        self.dead = False
         self._probed_ns: int | None = None
         self._account = self._resume(stored)
         self._settled_records = self._account.totals.records
@@ -114,8 +115,8 @@ class JournalFolder:
                 with contextlib.suppress(OSError):  # tried again with the next batch
                     segment_path(self._path, number).unlink()
 
-    def remove(self) -> None:
-        """Delete the finished folder; what we do not know in it goes to quarantine."""
+    def remove(self) -> bool:
+        """Delete the finished folder, strange files go to quarantine; tell whether it is gone."""
         self.close()
         with contextlib.suppress(OSError):
             for number in segment_numbers(self._path):
@@ -126,6 +127,7 @@ class JournalFolder:
                 quarantine_dir(self._data_dir).mkdir(mode=0o700, exist_ok=True)
                 stranger.rename(quarantine_dir(self._data_dir) / f"{self.name}.{stranger.name}")
             self._path.rmdir()
+        return not self._path.exists()
 
     def close(self) -> None:
         """Close the file being read."""
@@ -198,7 +200,7 @@ class JournalFolder:
         while len(self._ready) < ENTRIES_MAX and size < READY_BYTES_MAX:
             item = self._next_item()
             if item is None:
-                if self._dead and not self._ready and not self._taken and not self.finished:
+                if self.dead and not self._ready and not self._taken and not self.finished:
                     self._close_account()
                 return
             size += item.end - item.start
@@ -263,16 +265,16 @@ class JournalFolder:
 
     def _has_later(self) -> bool:
         return segment_path(self._path, self._segment + 1).exists() or (
-            self._dead and bool(segment_numbers(self._path)[-1:] > [self._segment])
+            self.dead and bool(segment_numbers(self._path)[-1:] > [self._segment])
         )
 
     def _is_dead(self) -> bool:
         """Whether the owner is gone; asked four times a second at most."""
         now = self._monotonic()
-        if not self._dead and (self._probed_ns is None or now - self._probed_ns >= _PROBE_NS):
+        if not self.dead and (self._probed_ns is None or now - self._probed_ns >= _PROBE_NS):
             self._probed_ns = now
-            self._dead = owner_gone(self._path)
-        return self._dead
+            self.dead = owner_gone(self._path)
+        return self.dead
 
     def _keep_evidence(self, unread: Unread, *, costly: bool) -> None:
         """Link a damaged segment into quarantine, unless it only has a torn end that cost nothing."""

@@ -97,6 +97,21 @@ class PageReading(NamedTuple):
         return BySource(*(sum(column) for column in zip(*rows, strict=True))) if rows else BySource()
 
 
+def departed(before: PageReading | None, page: PageReading) -> PageReading:
+    """Add the counts of a worker that is gone to those of the ones before it; its gauges end with it."""
+    counts = {(one.name, one.labels): one.value for one in before.named} if before is not None else {}
+    for one in page.named:
+        if one.kind == COUNTER and (len(counts) < NAMED_MAX or (one.name, one.labels) in counts):
+            counts[one.name, one.labels] = counts.get((one.name, one.labels), 0) + one.value
+    named = tuple(Named(COUNTER, name, labels, value) for (name, labels), value in counts.items())
+    if before is None:
+        return page._replace(named=named)
+    lag = tuple(a + b for a, b in zip(before.loop_lag, page.loop_lag, strict=True))
+    return page._replace(
+        named=named, loop_lag=lag, loop_lag_sum_us=before.loop_lag_sum_us + page.loop_lag_sum_us
+    )
+
+
 def read_page(path: Path) -> PageReading | None:
     """Read a worker's page; None when it is missing, short, of another version, or rubbish."""
     try:

@@ -94,7 +94,7 @@ class SegmentReader:
             final: nobody appends any more, so an unfinished record stays one.
         """
         if self.offset == 0:
-            head = self._bytes(0, len(SEGMENT_HEAD))
+            head = self._read(0, len(SEGMENT_HEAD))
             if head == SEGMENT_HEAD:
                 self.offset = len(SEGMENT_HEAD)
             elif not head or (len(head) < len(SEGMENT_HEAD) and not final):
@@ -114,10 +114,15 @@ class SegmentReader:
         if after is None or after <= start:
             return None
         reason = LossReason.CORRUPT
-        if start == 0 and after >= self.size and self._bytes(0, 4) == SEGMENT_HEAD[:4]:
-            reason = LossReason.UNKNOWN_VERSION  # another version has another record magic
+        if start == 0 and after >= self.size and self._of_another_version():
+            reason = LossReason.UNKNOWN_VERSION
         self.offset = after
         return Damage(start, after, reason)
+
+    def _of_another_version(self) -> bool:
+        """Whether the head says so; another version also has another record magic, so nothing verified."""
+        head = self._read(0, len(SEGMENT_HEAD))
+        return len(head) == len(SEGMENT_HEAD) and head[:4] == SEGMENT_HEAD[:4] and head != SEGMENT_HEAD
 
     def _search(self, start: int, *, final: bool) -> int | None:
         """Find the next offset where a record verifies; remembers how far it looked."""
@@ -163,9 +168,6 @@ class SegmentReader:
         self._chunk = self._read(offset, max(need, CHUNK))
         self._chunk_at = offset
         return self._chunk
-
-    def _bytes(self, offset: int, size: int) -> bytes:
-        return self._read(offset, size)
 
     def _read(self, offset: int, size: int) -> bytes:
         try:

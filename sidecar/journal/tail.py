@@ -7,6 +7,7 @@ between the two counts nothing twice and misses nothing.
 
 import contextlib
 import heapq
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,14 +18,20 @@ from domain.words import Millis
 from sidecar.clock import monotonic_ns, now_ms
 from sidecar.journal.folder import JournalFolder
 from sidecar.journal.layout import FOLDER_NAME, journal_dir
-from sidecar.journal.page import PageReading
+from sidecar.journal.page import PageReading, departed
 
 PAUSE_MIN_SECONDS: Final = 0.002
 PAUSE_MAX_SECONDS: Final = 0.025
 """A fact waits for the recorder no longer than this; a look at an idle journal costs 20 microseconds."""
 
+FOLDERS_MAX: Final = 128
+"""Folders read at once, oldest first; a worker that cannot stay up may leave more of them behind."""
+
+DEPARTED: Final = "departed"
+
 _LIST_NS: Final = 1_000_000_000
 """Folders are listed at least this often, besides when the folder's own time stamp moves."""
+_log: Final = logging.getLogger(__name__)
 
 
 class JournalTail:
@@ -56,6 +63,8 @@ class JournalTail:
         self._listed_stamp = -1
         self._pause = PAUSE_MIN_SECONDS
         self._gone = BySource()
+        self._departed: PageReading | None = None
+        self._left: set[str] = set()
 
     @property
     def pause_seconds(self) -> float:
@@ -71,8 +80,7 @@ class JournalTail:
         """
         if self._given:
             return self._given
-        self._discover()
-        waiting = [folder for folder in list(self._folders.values()) if self._alive(folder)]
+        waiting = self._look()
         queue = [(folder.next_at, number) for number, folder in enumerate(waiting) if folder.has_next]
         heapq.heapify(queue)
         facts = records = 0
@@ -104,9 +112,19 @@ class JournalTail:
     # -- what the metrics show ----------------------------------------------------------------------
 
     def pages(self) -> dict[str, PageReading]:
-        """Give the page of every folder that has a readable one, by folder name."""
-        readings = ((name, folder.page()) for name, folder in self._folders.items())
-        return {name: reading for name, reading in readings if reading is not None}
+        """Give the page of every living worker by folder name, and as `departed` the counts of those gone.
+
+        So each counter only ever grows while this tail lives.
+        """
+        readings = {}
+        gone = self._departed
+        for name, folder in self._folders.items():
+            page = folder.page()
+            if page is not None and folder.dead:
+                gone = departed(gone, page)
+            elif page is not None:
+                readings[name] = page
+        return readings if gone is None else {**readings, DEPARTED: gone}
 
     def observed(self) -> BySource:
         """Count facts observed since this tail began, what waited then included.
@@ -151,22 +169,43 @@ class JournalTail:
         if stamp == self._listed_stamp and now - self._listed_ns < _LIST_NS:
             return
         self._listed_ns, self._listed_stamp = now, stamp
+        names = []
         with contextlib.suppress(FileNotFoundError):
             names = [entry.name for entry in journal_dir(self._data_dir).iterdir() if entry.is_dir()]
-            for name in sorted(filter(FOLDER_NAME.fullmatch, names)):
-                if name not in self._folders:
-                    stored = self._stored.get(name, Progress(name))
-                    self._folders[name] = JournalFolder(self._data_dir, stored, self._monotonic)
+        found = set(filter(FOLDER_NAME.fullmatch, names)) - self._folders.keys() - self._left
+        for name in sorted(found, key=_age)[: FOLDERS_MAX - len(self._folders)]:
+            stored = self._stored.get(name, Progress(name))
+            self._folders[name] = JournalFolder(self._data_dir, stored, self._monotonic)
+
+    def _look(self) -> list[JournalFolder]:
+        """Make ready what is there; folders that end on the way make room for the next ones."""
+        while True:
+            self._discover()
+            known = list(self._folders.values())
+            waiting = [folder for folder in known if self._alive(folder)]
+            if len(waiting) == len(known) or any(folder.has_next for folder in waiting):
+                return waiting
 
     def _alive(self, folder: JournalFolder) -> bool:
         """Look for more in a folder; drop it when it is dead and all accounted."""
         folder.fill()
         if not folder.finished:
             return True
+        page = folder.page()
+        if page is not None:
+            self._departed = departed(self._departed, page)
         self._gone = _sum((self._gone, folder.observed()))
-        folder.remove()
         del self._folders[folder.name]
+        if not folder.remove():
+            self._left.add(folder.name)
+            _log.warning("journal.folder_left", extra={"journal": folder.name})
+        self._listed_stamp = -1  # there is room for another
         return False
+
+
+def _age(name: str) -> tuple[int, str]:
+    """Order folders by the start of their worker."""
+    return int(name.split("-")[1]), name
 
 
 def _sum(counts: Iterable[BySource]) -> BySource:
