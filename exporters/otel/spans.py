@@ -64,11 +64,9 @@ def sampler(name: str, argument: str) -> Sampler:
     elif root == "always_off":
         ratio = 0.0
     elif root == "traceidratio":
-        ratio = float(argument) if argument.strip() else 1.0
+        ratio = _ratio(argument)
     else:
         raise ValueError(f"OTEL_TRACES_SAMPLER must be one of the standard samplers, got {name}")
-    if not 0.0 <= ratio <= 1.0:
-        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG must be between 0 and 1, got {argument}")
     bound = round(ratio * (1 << 64))
 
     def decide(incoming: TraceContext | None, trace_id: bytes) -> bool:
@@ -77,6 +75,16 @@ def sampler(name: str, argument: str) -> Sampler:
         return int.from_bytes(trace_id[8:], "big") < bound
 
     return decide
+
+
+def _ratio(argument: str) -> float:
+    try:
+        ratio = float(argument.strip() or 1.0)
+    except ValueError:
+        ratio = -1.0
+    if not 0.0 <= ratio <= 1.0:
+        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, got {argument}")
+    return ratio
 
 
 class SpanEncoder:
