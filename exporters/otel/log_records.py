@@ -8,9 +8,9 @@ from typing import Final
 
 from domain.event import Context
 from domain.recorded import RecordedSignal
-from domain.words import Millis, Severity
+from domain.words import Severity
 from exporters.announced import Evaluation, error_type, http_status
-from exporters.otel.wire_format import Attribute, Value, delimited, nanoseconds, number
+from exporters.otel.wire_format import NS_PER_MS, Attribute, TwoTimes, Value, delimited, number, tag
 
 SEVERITY_NUMBER: Final = {Severity.LOW: 9, Severity.MEDIUM: 13, Severity.HIGH: 17}
 """INFO, WARN, ERROR."""
@@ -36,11 +36,9 @@ _CONVERSATION: Final = _attribute("messaging.message.conversation_id")
 _ERROR_TYPE: Final = _attribute("error.type")
 _STATUS: Final = _attribute("http.response.status_code")
 _GROUP: Final = {flag: _attribute("reputation.remote.is_group").of(flag) for flag in (False, True)}
+_TIMES: Final = TwoTimes(_TIME, _OBSERVED)
+_TRACE: Final = tag(_TRACE_ID, 2) + b"\x10"
 _SYSTEM: Final = _attribute("messaging.system").of("whatsapp")
-
-
-def _times(at: Millis, observed_at: Millis) -> bytes:
-    return nanoseconds(_TIME, at * 1_000_000) + nanoseconds(_OBSERVED, observed_at * 1_000_000)
 
 
 class LogRecordEncoder:
@@ -54,7 +52,7 @@ class LogRecordEncoder:
         """Encode a `reputation.signal`."""
         parts = [
             self._same_for(signal),
-            _times(signal.occurred_at, signal.recorded_at),
+            _TIMES.of(signal.occurred_at * NS_PER_MS, signal.recorded_at * NS_PER_MS),
             _SIGNAL_ID.of_text(signal.id),
             _INSTANCE.of_text(signal.instance_id),
             _GROUP[signal.is_group],
@@ -64,7 +62,7 @@ class LogRecordEncoder:
         if signal.remote_jid is not None:
             parts.append(_CONVERSATION.of_text(signal.remote_jid))
         if signal.latency_ms is not None:
-            parts.append(_LATENCY.of(float(signal.latency_ms)))
+            parts.append(_LATENCY.of_double(signal.latency_ms))
         if signal.context:
             parts.append(self._context(signal.context))
         if signal.severity is not Severity.LOW and (error := error_type(signal)) is not None:
@@ -72,7 +70,7 @@ class LogRecordEncoder:
             if (status := http_status(signal)) is not None:
                 parts.append(_STATUS.of(status))
         if signal.trace_id is not None:
-            parts.append(delimited(_TRACE_ID, bytes.fromhex(signal.trace_id)))
+            parts.append(_TRACE + bytes.fromhex(signal.trace_id))
         return b"".join(parts)
 
     def evaluation(self, evaluation: Evaluation) -> bytes:
@@ -80,7 +78,7 @@ class LogRecordEncoder:
         parts = [
             delimited(_EVENT_NAME, b"reputation.evaluation"),
             number(_SEVERITY, SEVERITY_NUMBER[Severity.LOW]),
-            _times(evaluation.evaluated_at, evaluation.evaluated_at),
+            _TIMES.of(evaluation.evaluated_at * NS_PER_MS, evaluation.evaluated_at * NS_PER_MS),
         ]
         parts += (_attribute(key).of(value) for key, value in _evaluation_attributes(evaluation))
         return b"".join(parts)

@@ -11,7 +11,7 @@ from typing import Final
 
 from domain.exchange import ExchangeFacts, TraceContext
 from domain.words import Direction
-from exporters.otel.wire_format import Attribute, delimited, fixed32, nanoseconds, number
+from exporters.otel.wire_format import NS_PER_MS, Attribute, TwoTimes, delimited, fixed32, number, tag
 
 SERVER: Final = 2
 CLIENT: Final = 3
@@ -34,6 +34,12 @@ _TRACE, _SPAN, _PARENT, _NAME, _KIND, _START, _END, _ATTRIBUTES, _STATUS, _FLAGS
     16,
 )
 
+_TIMES: Final = TwoTimes(_START, _END)
+_TRACE_ID: Final = tag(_TRACE, 2) + b"\x10"
+_SPAN_ID: Final = tag(_SPAN, 2) + b"\x08"
+_PARENT_ID: Final = tag(_PARENT, 2) + b"\x08"
+_OWN_PARENT: Final = fixed32(_FLAGS, SAMPLED | HAS_PARENT_INFO)
+_REMOTE_PARENT: Final = fixed32(_FLAGS, SAMPLED | HAS_PARENT_INFO | PARENT_IS_REMOTE)
 _ERROR_STATUS: Final = delimited(_STATUS, number(3, 2))
 _OTHER: Final = "_OTHER"
 _NOT_SENT_ON: Final = frozenset({"OVER_CAPACITY", "SIGNATURE_REJECTED", "BODY_TOO_LARGE"})
@@ -104,42 +110,17 @@ class SpanEncoder:
         incoming = exchange.trace
         trace_id, span_id, client_id = _ids(exchange)
         server, client = self._same_for(exchange)
-        end = exchange.ended_at * 1_000_000
+        end = exchange.ended_at * NS_PER_MS
         start = end - exchange.duration_us * 1000
-        trace = delimited(_TRACE, trace_id)
-        parent, flags = b"", SAMPLED | HAS_PARENT_INFO
+        parent = _OWN_PARENT
         if incoming is not None:
-            parent = delimited(_PARENT, bytes.fromhex(incoming.span_id))
-            flags |= PARENT_IS_REMOTE
-        ended = nanoseconds(_END, end)
-        spans = [
-            b"".join(
-                (
-                    trace,
-                    delimited(_SPAN, span_id),
-                    parent,
-                    nanoseconds(_START, start),
-                    ended,
-                    fixed32(_FLAGS, flags),
-                    server,
-                )
-            )
-        ]
+            parent = _PARENT_ID + bytes.fromhex(incoming.span_id) + _REMOTE_PARENT
+        trace = _TRACE_ID + trace_id + _SPAN_ID
+        spans = [b"".join((trace, span_id, parent, _TIMES.of(start, end), server))]
         if client is not None:
             sent = start if exchange.upstream_us is None else end - exchange.upstream_us * 1000
-            spans.append(
-                b"".join(
-                    (
-                        trace,
-                        delimited(_SPAN, client_id),
-                        delimited(_PARENT, span_id),
-                        nanoseconds(_START, max(sent, start)),
-                        ended,
-                        fixed32(_FLAGS, SAMPLED | HAS_PARENT_INFO),
-                        client,
-                    )
-                )
-            )
+            times = _TIMES.of(max(sent, start), end)
+            spans.append(b"".join((trace, client_id, _PARENT_ID, span_id, _OWN_PARENT, times, client)))
         return spans
 
     def _same_for(self, exchange: ExchangeFacts) -> tuple[bytes, bytes | None]:
