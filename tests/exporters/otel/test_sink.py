@@ -74,27 +74,17 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 def exchange(**changes: Any) -> ExchangeFacts:
     """Make an exchange that went well."""
     plain = ExchangeFacts(
-        "x1",
-        AT,
-        Direction.DISPATCH,
-        "turbozap",
-        "POST",
-        "/send/text",
-        200,
-        None,
-        30_000,
-        20_000,
-        Outcome.READ,
-        AT,
-        Direction.DISPATCH,
-        "turbozap",
-        "POST",
-        "/send/text",
-        200,
-        None,
-        30_000,
-        20_000,
-        Outcome.READ,
+        id="x1",
+        ended_at=AT,
+        direction=Direction.DISPATCH,
+        provider="turbozap",
+        method="POST",
+        template="/send/text",
+        status=200,
+        error=None,
+        duration_us=30_000,
+        upstream_us=20_000,
+        outcome=Outcome.READ,
     )
     return plain._replace(**changes)
 
