@@ -16,7 +16,7 @@
     relay           its end
     verified        the same for callbacks whose signature is verified
     observing       the observer behind a guard
-    users           what connections tell who uses them
+    connection      what connections of both kinds have in common
     tunnel          a connection after 101
     answer          the sidecar's own answers
     route           listener, direction, upstream, TLS

@@ -21,14 +21,14 @@ import asyncio
 import math
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from sidecar.clock import monotonic_ns
 from sidecar.wire.answer import error_answer
+from sidecar.wire.connection import CallerUser, Connection
 from sidecar.wire.head import END, HeadBuffer
 from sidecar.wire.refusal import REFUSALS, Reason, Refused
 from sidecar.wire.request_head import RequestHead, parse_request
-from sidecar.wire.users import CallerUser, keep_alive
 
 if TYPE_CHECKING:
     from sidecar.wire.forwarder import Forwarder
@@ -40,8 +40,11 @@ TUNNEL: Final = 3
 LINGER: Final = 4
 CLOSED: Final = 5
 
+_A: Final = 0x41
+_Z: Final = 0x5A
 
-class CallerConnection(asyncio.Protocol):
+
+class CallerConnection(Connection):
     """One connection from a caller.
 
     Attributes:
@@ -51,11 +54,12 @@ class CallerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buffer", "_first_byte_ns", "_lingered", "_paused", "ahead", "blocked", "deadline", "eof",
-        "forwarder", "mode", "over", "transport", "user", "write",
+        "_buffer", "_first_byte_ns", "_half_line", "_lingered", "_unsent", "ahead", "blocked", "deadline",
+        "eof", "forwarder", "mode", "over", "user",
     )  # fmt: skip
 
     def __init__(self, forwarder: "Forwarder") -> None:
+        super().__init__()
         self.forwarder = forwarder
         self.mode = HEAD
         self.over = False
@@ -66,15 +70,13 @@ class CallerConnection(asyncio.Protocol):
         self.user: CallerUser | None = None
         self._buffer: HeadBuffer | None = None
         self._first_byte_ns = 0
-        self._paused = False
         self._lingered = 0
+        self._unsent = 0
+        self._half_line = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set bounds and keep-alive probes; count the connection in."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.write = self.transport.write
-        self.transport.set_write_buffer_limits(high=self.forwarder.limits.high_water_bytes)
-        keep_alive(self.transport)
+        """Count the connection in."""
+        self.take(transport, self.forwarder.limits.high_water_bytes)
         if not self.forwarder.caller_opened(self):
             self.mode = CLOSED
             self.transport.abort()
@@ -85,7 +87,11 @@ class CallerConnection(asyncio.Protocol):
         """Take what the caller sent."""
         mode = self.mode
         if mode == HEAD:
-            self._take_head(data)
+            if self.blocked or self.ahead:
+                self.ahead += data
+                self.pause()
+            else:
+                self._take_head(data)
         elif mode in {BODY, TUNNEL}:
             if self.user is not None:
                 self.user.caller_data(data)
@@ -106,7 +112,8 @@ class CallerConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause changes nothing here
         """Count the connection out; what is in flight goes on without it."""
-        if self.mode != CLOSED or self.user is not None:
+        self.lost = True
+        if self.mode != CLOSED:
             self.mode = CLOSED
             self.forwarder.caller_closed(self)
             user, self.user = self.user, None
@@ -116,6 +123,7 @@ class CallerConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hand on back-pressure."""
         self.blocked = True
+        self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self.forwarder.idle_at
         if self.user is not None:
             self.user.caller_blocked(blocked=True)
@@ -123,23 +131,11 @@ class CallerConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Hand on relief."""
         self.blocked = False
+        self.deadline = math.inf if self.mode in {ANSWER, TUNNEL} else self.forwarder.idle_at
         if self.user is not None:
-            self.deadline = math.inf
             self.user.caller_blocked(blocked=False)
         elif self.mode == HEAD:
             self._next()
-
-    def pause(self) -> None:
-        """Stop reading; may be called again."""
-        if not self._paused and self.mode != CLOSED:
-            self._paused = True
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        """Go on reading; may be called again."""
-        if self._paused and self.mode != CLOSED:
-            self._paused = False
-            self.transport.resume_reading()
 
     def _take_head(self, data: bytes) -> None:
         """Read a request head, or a piece of one, and begin its exchange."""
@@ -147,13 +143,10 @@ class CallerConnection(asyncio.Protocol):
         limits = forwarder.limits
         try:
             if self._buffer is None:
-                if data[0] in b"\r\n":
-                    # RFC 9112 section 2.2: an empty line before a request is ignored.
-                    data = data.removeprefix(b"\r\n")
+                if self._half_line or not _A <= data[0] <= _Z:
+                    data = self._without_empty_line(data)
                     if not data:
                         return
-                if not 65 <= data[0] <= 90 and data != b"\r":
-                    raise Refused(Reason.BAD_METHOD)  # noqa: TRY301 - every refusal of a head ends below
                 self._first_byte_ns = monotonic_ns()
                 end = data.find(END) + 4
                 if end == len(data):
@@ -179,6 +172,18 @@ class CallerConnection(asyncio.Protocol):
             return
         self._begin(request, rest)
 
+    def _without_empty_line(self, data: bytes) -> bytes:
+        """Skip an empty line before a request (RFC 9112 section 2.2); refuse what is no method."""
+        if self._half_line:
+            data = b"\r" + data
+        self._half_line = data == b"\r"
+        if self._half_line:
+            return b""
+        data = data.removeprefix(b"\r\n")
+        if data and not _A <= data[0] <= _Z:
+            raise Refused(Reason.BAD_METHOD)
+        return data
+
     def _begin(self, request: RequestHead, rest: bytes) -> None:
         self.mode = BODY
         self.deadline = math.inf
@@ -194,6 +199,8 @@ class CallerConnection(asyncio.Protocol):
         if rest:
             self.ahead = rest
             self.pause()
+        elif self._paused:
+            self.resume()
 
     def switch(self, tunnel: CallerUser) -> None:
         """Hand the connection to a tunnel."""
@@ -207,7 +214,7 @@ class CallerConnection(asyncio.Protocol):
         if self.mode == CLOSED:
             return
         if not keep or self.eof:
-            self.finish()
+            self.linger()
             return
         self.mode = HEAD
         self.deadline = self.forwarder.idle_at
@@ -231,17 +238,6 @@ class CallerConnection(asyncio.Protocol):
         self.write(error_answer(refusal.status, reason.value.upper(), refusal.message, close=True))
         self.linger()
 
-    def finish(self) -> None:
-        """Close after what was written is sent."""
-        if self.mode == CLOSED:
-            return
-        if self.ahead:
-            self.linger()
-            return
-        self.mode = LINGER
-        self.deadline = self.forwarder.idle_at
-        self.transport.close()
-
     def linger(self) -> None:
         """Close in steps (RFC 9112 section 9.6): end the sending side, discard what still arrives, close."""
         if self.mode in {CLOSED, LINGER}:
@@ -264,6 +260,9 @@ class CallerConnection(asyncio.Protocol):
         self.user = None
         if self.mode == CLOSED:
             return
+        if reset and self.forwarder.route.tls is not None:
+            self.transport.abort()  # a close would say close_notify: a clean end
+            return
         if reset:
             raw = self.transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -273,19 +272,28 @@ class CallerConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection."""
-        if self.mode != CLOSED:
-            self.transport.abort()
+        self.transport.abort()
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing of a request is here, and everything of the answers is gone."""
+        return self.mode == HEAD and self._buffer is None and not self.ahead and not self.blocked
 
     def expire(self) -> None:
         """End what took too long."""
         self.deadline = math.inf
-        if self.mode == HEAD and self._buffer is not None:
+        if self.blocked:
+            unsent = self.transport.get_write_buffer_size()
+            if unsent < self._unsent:  # slow, but it reads
+                self._unsent = unsent
+                self.deadline = self.forwarder.idle_at
+            else:
+                self.abort()
+        elif self.mode == HEAD and self._buffer is not None:
             self._buffer = None
             self.refuse(Reason.HEAD_TIMEOUT)
-        elif self.mode == BODY and not self.blocked:
-            self.forwarder.side.refusals[Reason.BODY_TIMEOUT] += 1
-            self.abort()
-        elif self.mode == HEAD and not self.blocked:
-            self.finish()
+        elif self.mode == BODY and self.user is not None:
+            self.user.caller_stalled()
+        elif self.mode == HEAD:
+            self.linger()
         else:
             self.abort()

@@ -116,7 +116,9 @@ class Downward(Upward):
         self.answer = answer
         if self.caller is not None:
             self.deadline = math.inf
-        exchange.status = exchange.answered = answer.status
+        exchange.status = answer.status
+        if self.caller is not None:
+            exchange.answered = answer.status
         exchange.response_headers = answer.headers
         framing = answer.framing
         if (
@@ -177,12 +179,14 @@ class Downward(Upward):
             raise Refused(Reason.UNASKED_UPGRADE)
         exchange = self.exchange
         self.answer = answer
-        exchange.status = exchange.answered = 101
+        answer.closes = True
+        exchange.status = 101
         exchange.response_headers = answer.headers
         exchange.received_ns = monotonic_ns()
         self.final = answer.forwarded + data
         upstream.pause()
         if self.caller is not None:
+            exchange.answered = 101
             self.tunnel = Tunnel(self.forwarder, self.caller, upstream)
         self.end(exchange.received_ns)
 

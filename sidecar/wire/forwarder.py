@@ -6,8 +6,8 @@ import socket
 from typing import Final
 
 from sidecar.clock import monotonic_ns
-from sidecar.exchange import Observer, WireError
-from sidecar.wire.caller import HEAD, CallerConnection
+from sidecar.exchange import Observer
+from sidecar.wire.caller import CallerConnection
 from sidecar.wire.counters import Counters
 from sidecar.wire.limits import Limits
 from sidecar.wire.observing import GuardedObserver
@@ -50,7 +50,11 @@ class Forwarder:
     async def serve(self, sock: socket.socket) -> asyncio.Server:
         """Accept on a bound socket until drained or aborted; may be called for several."""
         server = await self.loop.create_server(
-            lambda: CallerConnection(self), sock=sock, ssl=self.route.tls, backlog=_BACKLOG
+            lambda: CallerConnection(self),
+            sock=sock,
+            ssl=self.route.tls,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=self.limits.head_seconds if self.route.tls is not None else None,
         )
         self._servers.append(server)
         if self._sweeping is None:
@@ -83,9 +87,13 @@ class Forwarder:
             self._sweeping.cancel()
             self._sweeping = None
         for caller in tuple(self._callers):
-            caller.abort()
+            if caller.user is not None:
+                caller.user.shut()
+                caller.transport.close()  # after what was written is sent
+            else:
+                caller.abort()
         for orphan in tuple(self.orphans):
-            orphan.fail(WireError.TIMEOUT)
+            orphan.shut()
         self.pool.abort()
 
     def _stop_accepting(self) -> None:
@@ -139,8 +147,8 @@ class Forwarder:
                 user.expire()
             if caller.deadline <= now:
                 caller.expire()
-            elif drain_idle and caller.mode == HEAD:
-                caller.finish()
+            elif drain_idle and caller.is_idle():
+                caller.linger()
         for orphan in tuple(self.orphans):
             if orphan.deadline <= now:
                 orphan.expire()

@@ -113,9 +113,6 @@ class HeadBuffer:
         held = self._data
         searched = max(0, len(held) - 3)
         held += data
-        if held[:2] == b"\r\n":
-            del held[:2]  # RFC 9112 section 2.2: the empty line before a request, come in two pieces
-            searched = 0
         end = held.find(END, searched)
         if end >= 0:
             head, rest = bytes(held[: end + 4]), bytes(held[end + 4 :])

@@ -101,6 +101,20 @@ class Relay(Downward):
         if self.upstream is not None:
             self.upstream.resume()
 
+    def caller_stalled(self) -> None:
+        """The rest of the request does not come: tell the caller, if it is not being answered already."""
+        if self.ended and self.caller is not None:
+            self.caller.abort()
+        self.forwarder.side.refusals[Reason.BODY_TIMEOUT] += 1
+        self.fail(WireError.CLIENT_CLOSED, Reason.BODY_TIMEOUT)
+
+    def shut(self) -> None:
+        """End now: the sidecar stops. The upstream has not answered in the time there was."""
+        self.fail(WireError.TIMEOUT)
+        self.release()
+        if self.upstream is not None:
+            self.upstream.abort()
+
     def expire(self) -> None:
         """The time for an answer, or for a release, is over."""
         self.deadline = math.inf
@@ -126,7 +140,7 @@ class Relay(Downward):
         if self.answer is None and self.caller is not None:
             status, message = ERRORS[error] if reason is None else REFUSALS[reason]
             code = error.value if reason is None else reason.value.upper()
-            self.closes = self.closes or not self.whole or self.forwarder.draining
+            self.closes = self.closes or not self.whole or self.caller.over or self.forwarder.draining
             exchange.answered = status
             self.final = error_answer(
                 status, code, message, close=self.closes, head_only=exchange.method == b"HEAD"
@@ -140,6 +154,7 @@ class Relay(Downward):
         observer = self.forwarder.observer
         if self.request_copy is not None:
             exchange.request_body = observer.finish(self.request_copy, complete=self.whole)
+            self.request_copy = None
         if self.answer_copy is not None:
             exchange.response_body = observer.finish(self.answer_copy, complete=exchange.error is None)
         exchange.ended_at = now_ms()
@@ -156,7 +171,7 @@ class Relay(Downward):
         self.deadline = math.inf
         self.forwarder.over(self)
         caller = self.caller
-        if self.tunnel is not None:
+        if self.tunnel is not None and caller is not None:
             self.caller = None
             self.tunnel.open(self.final)
         elif caller is None:

@@ -68,6 +68,14 @@ class Tunnel:
         """Pass on."""
         self._caller.write(data)
 
+    def caller_stalled(self) -> None:
+        """Tunnels may be quiet."""
+
+    def shut(self) -> None:
+        """Cut both ends."""
+        self._caller.transport.abort()
+        self._upstream.transport.abort()
+
     def caller_eof(self) -> bool:
         """Pass on the end of one direction."""
         self._caller_ended = True
@@ -80,7 +88,7 @@ class Tunnel:
 
     def _half_closed(self, other: "UpstreamConnection | CallerConnection") -> bool:
         both = self._caller_ended and self._upstream_ended
-        if not both and other.transport.can_write_eof():
+        if not both and not other.transport.is_closing() and other.transport.can_write_eof():
             other.transport.write_eof()
             return True
         self._caller.transport.close()

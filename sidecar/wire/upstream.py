@@ -3,38 +3,34 @@
 import asyncio
 import select
 import ssl
-from typing import Final, cast
+from typing import Final
 
 from sidecar.exchange import WireError
+from sidecar.wire.connection import Connection, UpstreamUser
 from sidecar.wire.counters import Counters
 from sidecar.wire.limits import Limits
 from sidecar.wire.route import Upstream
-from sidecar.wire.users import UpstreamUser, keep_alive
 
 _LOOK_AFTER_NS: Final = 20_000_000
 """Idle longer than this, a pooled connection is looked at before it is used: the upstream may have closed
 it while the loop did not turn. Shorter idleness is the busy case, where a look costs a system call each."""
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Connection):
     """One connection to an upstream; `user` is who has it, None while it is idle in the pool."""
 
-    __slots__ = ("_paused", "_pool", "idle_since_ns", "lost", "poller", "transport", "user", "write")
+    __slots__ = ("_pool", "idle_since_ns", "poller", "user")
 
     def __init__(self, pool: "Pool") -> None:
+        super().__init__()
         self._pool = pool
-        self._paused = False
         self.idle_since_ns = 0
-        self.lost = False
         self.user: UpstreamUser | None = None
         self.poller: select.poll | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set bounds and keep-alive probes."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.write = self.transport.write
-        self.transport.set_write_buffer_limits(high=self._pool.limits.high_water_bytes)
-        keep_alive(self.transport)
+        """Count the connection in."""
+        self.take(transport, self._pool.limits.high_water_bytes)
         self._pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -68,18 +64,6 @@ class UpstreamConnection(asyncio.Protocol):
         """Hand on relief."""
         if self.user is not None:
             self.user.upstream_blocked(blocked=False)
-
-    def pause(self) -> None:
-        """Stop reading; may be called again."""
-        if not self._paused and not self.lost:
-            self._paused = True
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        """Go on reading; may be called again."""
-        if self._paused and not self.lost:
-            self._paused = False
-            self.transport.resume_reading()
 
     def is_stale(self) -> bool:
         """Tell whether the upstream has closed, or sent something, while this connection was idle."""

@@ -153,7 +153,8 @@ class Upward(ABC):
 
     def caller_data(self, data: bytes) -> None:
         """Take bytes of the request's body."""
-        assert self.request_body is not None
+        if self.request_body is None or (self.ended and self.upstream is None):
+            return  # a failed exchange that waits for its release: nothing takes these bytes any more
         try:
             payload = self._take_payload(self.request_body, data)
         except Refused as refused:

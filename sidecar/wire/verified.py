@@ -43,7 +43,7 @@ class VerifiedRelay(Relay):
         """Take bytes of the request's body: hold them, or send them on."""
         if self._held is None:
             super().caller_data(data)
-        else:
+        elif not self.ended:
             self._hold(self._held, data)
 
     def _start_holding(self, rest: bytes) -> None:

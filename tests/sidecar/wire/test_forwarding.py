@@ -18,7 +18,8 @@ from tests.sidecar.wire.peers import (
 )
 
 POST = (
-    b"POST /message/sendText/a%2Fb?x=1 HTTP/1.1\r\nHost: me:1\r\nContent-Length: 7\r\nX-a: 1\r\nx-A:  2 \r\n\r\n"
+    b"POST /message/sendText/a%2Fb?x=1 HTTP/1.1\r\nHost: me:1\r\nContent-Length: 7\r\n"
+    b"X-a: 1\r\nx-A:  2 \r\n\r\n"
     b'{"a":1}'
 )
 OK = b"HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nX-b: 1\r\nx-B: 2\r\n\r\nok"

@@ -1,8 +1,8 @@
-"""What both kinds of connections tell whoever uses them, and what they ask of the kernel."""
+"""What connections of both kinds have in common, and what they tell whoever uses them."""
 
 import asyncio
 import socket
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 
 class CallerUser(Protocol):
@@ -25,6 +25,14 @@ class CallerUser(Protocol):
 
     def caller_lost(self) -> None:
         """Take note that the connection is gone."""
+        ...
+
+    def caller_stalled(self) -> None:
+        """Take note that the rest of the request does not come."""
+        ...
+
+    def shut(self) -> None:
+        """End now: the sidecar stops."""
         ...
 
     def caller_blocked(self, *, blocked: bool) -> None:
@@ -52,7 +60,7 @@ class UpstreamUser(Protocol):
         ...
 
 
-def keep_alive(transport: asyncio.Transport) -> None:
+def _keep_alive(transport: asyncio.Transport) -> None:
     """Let the kernel find out about peers that vanished without a word: after 60 s, then 4 probes of 15 s."""
     raw: Any = transport.get_extra_info("socket")
     if raw is None or raw.family not in {socket.AF_INET, socket.AF_INET6}:
@@ -61,3 +69,37 @@ def keep_alive(transport: asyncio.Transport) -> None:
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, name):
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+class Connection(asyncio.Protocol):
+    """A transport with its bounds, whose reading can be paused as often as one likes.
+
+    Attributes:
+        lost: the transport is gone.
+        write: the transport's own method; it never blocks.
+    """
+
+    __slots__ = ("_paused", "lost", "transport", "write")
+
+    def __init__(self) -> None:
+        self._paused = False
+        self.lost = False
+
+    def take(self, transport: asyncio.BaseTransport, high_water_bytes: int) -> None:
+        """Set bounds and keep-alive probes."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.write = self.transport.write
+        self.transport.set_write_buffer_limits(high=high_water_bytes)
+        _keep_alive(self.transport)
+
+    def pause(self) -> None:
+        """Stop reading; may be called again."""
+        if not self._paused and not self.lost:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading; may be called again."""
+        if self._paused and not self.lost:
+            self._paused = False
+            self.transport.resume_reading()
