@@ -60,7 +60,10 @@ class Supervisor:
             sys.stderr.write(f"sidecar: {failure}\n")
             await self._end(children)
             return 1
-        self._lines.release(ready_line({name: shown(sock) for name, sock in sockets.items()}))
+        # Written by ourselves before anyone may log, the children included: it is the first line, always.
+        sys.stdout.buffer.write(ready_line({name: shown(sock) for name, sock in sockets.items()}))
+        sys.stdout.flush()
+        self._lines.release()
         SidecarStarted(version=__version__, workers=self._settings.workers).emit()
         for child in children:
             child.go()

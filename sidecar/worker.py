@@ -70,15 +70,14 @@ class Worker:
     def publish(self) -> None:
         """Copy the wire's counts to the page."""
         page, counters = self._journal.page, self._counters
-        for (direction, reason), count in counters.refusals.items():
-            page.counter("refused", direction.value, reason.value).set(count)
+        for direction, side in counters.sides.items():
+            for reason, count in (side.refusals + side.bad_answers).items():
+                page.counter("refused", direction.value, reason.value).set(count)
+            page.gauge("active_requests", direction.value).set(side.active_requests)
+            page.gauge("open_connections", direction.value).set(side.open_connections)
         for call, count in counters.observer_crashes.items():
             page.counter("observer_crashed", call).set(count)
         page.counter("released_late").set(counters.late_releases)
-        for direction, count in counters.active_requests.items():
-            page.gauge("active_requests", direction.value).set(count)
-        for direction, count in counters.open_connections.items():
-            page.gauge("open_connections", direction.value).set(count)
         for event, count in telemetry.counts().items():
             page.counter("event", event).set(count)
         page.gauge("upstream_connections").set(counters.upstream_connections)

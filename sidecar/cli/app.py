@@ -63,3 +63,25 @@ def check(config: ConfigFile = None, json: Json = False, *, flags: dict[str, Any
     from sidecar.cli.run import check_settings  # noqa: PLC0415 - see the module's docstring
 
     sys.exit(check_settings(flags, config, as_json=json))
+
+
+@app.command()
+def demo(
+    duration: Annotated[
+        float | None, typer.Option("--duration", help="seconds of traffic; without it until Ctrl-C", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="decides what is sent and what befalls whom")] = 1,
+    rate: Annotated[
+        float, typer.Option("--rate", help="calls a second, all instances", min=0.1, max=500)
+    ] = 12.0,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", help="kept afterwards; without it a temporary one")
+    ] = None,
+    admin_listen: Annotated[
+        str, typer.Option("--admin-listen", help="where metrics, API and page are served")
+    ] = "127.0.0.1:0",
+) -> None:
+    """Run a simulated provider and dispatcher with the sidecar between them, and a live table."""
+    from sidecar.cli.demo import demonstrate  # noqa: PLC0415 - see the module's docstring
+
+    sys.exit(demonstrate(duration, seed, rate, data_dir, admin_listen))
