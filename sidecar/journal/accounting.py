@@ -92,7 +92,7 @@ class Accounting:
         if page is None:
             if not self.unread:
                 return None
-            gap = self._gap(segment, end, "unread", self.last_at, self.last_at, self._reason(), 0)
+            gap = self._gap(segment, end, "end/unread", self.last_at, self.last_at, self._reason(), 0)
             return self._closed(segment, end, (gap,), BySource())
         settled = plus(tally.recorded, plus(tally.repeated, tally.lost))
         missing = minus(page.observed, settled)
@@ -102,13 +102,24 @@ class Accounting:
         for row in page.losses.rows if self._losses is not None else ():
             share = least(missing, minus(row.total, (self._losses or {}).get(row.reason, BySource())))
             missing = minus(missing, share)
-            gaps.append(self._gap(segment, end, row.reason, row.since, row.until, row.reason, share.total))
+            since_row = row.since or since
+            gaps.append(
+                self._gap(
+                    segment,
+                    end,
+                    f"end/{row.reason}",
+                    since_row,
+                    max(since_row, row.until),
+                    row.reason,
+                    share.total,
+                )
+            )
         in_hand = minus(page.observed, plus(page.lost, most(page.journaled, self.totals.journaled)))
         share = least(missing, in_hand)
         missing = minus(missing, share)
         killed, corrupt = LossReason.WORKER_KILLED, self._reason()
-        gaps.append(self._gap(segment, end, "killed", until, until, killed, share.total))
-        gaps.append(self._gap(segment, end, "unread", since, until, corrupt, missing.total))
+        gaps.append(self._gap(segment, end, "end/killed", until, until, killed, share.total))
+        gaps.append(self._gap(segment, end, "end/unread", since, until, corrupt, missing.total))
         kept = tuple(gap for gap in gaps if gap.lost)
         return self._closed(segment, end, kept, lost) if kept else None
 

@@ -18,6 +18,7 @@ FACTS carries one `domain.exchange.ExchangeFacts`. STATE opens every segment and
 carries the folder's losses so far (`LossTotals`).
 """
 
+import contextlib
 import re
 import struct
 import zlib
@@ -159,16 +160,9 @@ def segment_numbers(folder: Path) -> list[int]:
 
 
 def journal_bytes(data_dir: Path) -> int:
-    """Sum the sizes of all segments: what `journal_max_bytes` bounds."""
+    """Sum the sizes of all segments that can be listed: what `journal_max_bytes` bounds."""
     total = 0
-    try:
-        folders = [entry for entry in journal_dir(data_dir).iterdir() if FOLDER_NAME.fullmatch(entry.name)]
-    except FileNotFoundError:
-        return 0
-    for folder in folders:
-        for number in segment_numbers(folder):
-            try:
-                total += segment_path(folder, number).stat().st_size
-            except FileNotFoundError:  # the recorder deletes while we look
-                continue
+    for segment in journal_dir(data_dir).glob("w*/*.seg"):
+        with contextlib.suppress(OSError):  # the recorder deletes while we look
+            total += segment.stat().st_size
     return total

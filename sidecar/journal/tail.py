@@ -65,6 +65,7 @@ class JournalTail:
         self._gone = BySource()
         self._departed: PageReading | None = None
         self._left: set[str] = set()
+        self._troubled: set[str] = set()
 
     @property
     def pause_seconds(self) -> float:
@@ -164,18 +165,19 @@ class JournalTail:
         now = self._monotonic()
         try:
             stamp = journal_dir(self._data_dir).stat().st_mtime_ns
-        except FileNotFoundError:
+        except OSError:  # nobody wrote yet, or it cannot be read: tried again
             return
         if stamp == self._listed_stamp and now - self._listed_ns < _LIST_NS:
             return
         self._listed_ns, self._listed_stamp = now, stamp
         names = []
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             names = [entry.name for entry in journal_dir(self._data_dir).iterdir() if entry.is_dir()]
         found = set(filter(FOLDER_NAME.fullmatch, names)) - self._folders.keys() - self._left
         for name in sorted(found, key=_age)[: FOLDERS_MAX - len(self._folders)]:
             stored = self._stored.get(name, Progress(name))
-            self._folders[name] = JournalFolder(self._data_dir, stored, self._monotonic)
+            with contextlib.suppress(OSError):
+                self._folders[name] = JournalFolder(self._data_dir, stored, self._monotonic)
 
     def _look(self) -> list[JournalFolder]:
         """Make ready what is there; folders that end on the way make room for the next ones."""
@@ -187,8 +189,13 @@ class JournalTail:
                 return waiting
 
     def _alive(self, folder: JournalFolder) -> bool:
-        """Look for more in a folder; drop it when it is dead and all accounted."""
-        folder.fill()
+        """Look for more in a folder; drop it when it is finished."""
+        try:
+            folder.fill()
+        except OSError:  # no rights, no descriptors left: nothing is skipped, it is tried again
+            if folder.name not in self._troubled:
+                self._troubled.add(folder.name)
+                _log.exception("journal.folder_unreadable", extra={"journal": folder.name})
         if not folder.finished:
             return True
         page = folder.page()

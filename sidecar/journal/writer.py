@@ -222,6 +222,8 @@ class JournalWriter:
         try:
             written = folder.write(state + data)
         except OSError as error:
+            if error.errno != errno.ENOSPC:
+                folder.abandon()  # a file at its size limit, a bad block: another file may do
             return 0, reason_of(error)
         self._dirty = True
         self._live_bytes += written
