@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from domain.evaluation import Evaluation, window_cooldown
 from domain.reputation import HOT, Reputation
-from domain.rules import RULES, RuleSet, holds
+from domain.rules import RULES, CooldownRule, RuleSet, holds
 from domain.snapshot import (
     DELIVERED,
     DISCONNECT,
@@ -69,6 +69,12 @@ def at_step(
 
 def condition_of(rolling: Sequence[int], score: int, rules: RuleSet) -> CooldownReason | None:
     """Give the reason to rest that holds: the rolling window's, else the score's (the fold, 7)."""
+    rule = condition_rule(rolling, score, rules)
+    return None if rule is None else rule.reason
+
+
+def condition_rule(rolling: Sequence[int], score: int, rules: RuleSet) -> CooldownRule | None:
+    """Give the row behind `condition_of`; asked at every step, so it derives only what its rows compare."""
     sent = rolling[SENT]
     if sent:
         delivered = rolling[DELIVERED]
@@ -87,11 +93,11 @@ def condition_of(rolling: Sequence[int], score: int, rules: RuleSet) -> Cooldown
             "connectionDisconnects": rolling[DISCONNECT],
         }
         if holds(rules.window_guards, seen):
-            row = window_cooldown(seen, rules)
-            if row is not None:
-                return row.reason
+            rule = window_cooldown(seen, rules)
+            if rule is not None:
+                return rule
     seen = {"score": score, "messagesBlocked": 0}
-    return next((row.reason for row in rules.score_cooldowns if holds(row.when, seen)), None)
+    return next((rule for rule in rules.score_cooldowns if holds(rule.when, seen)), None)
 
 
 def at_evaluation_of_reference(

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from domain.cooldown import at_step, condition_of
-from domain.evaluation import Evaluation, evaluate
+from domain.evaluation import evaluate
 from domain.fold_material import Entry, Material
-from domain.fold_state import Change, Folded, FoldState, Setting, initial, keep, standing
+from domain.fold_state import Change, Ended, Folded, FoldState, Setting, initial, keep, standing
 from domain.reputation import is_at_risk
 from domain.snapshot import (
     CONN_ERROR,
@@ -27,7 +27,6 @@ from domain.snapshot import (
     REACTION,
     REPLIED,
     SENT,
-    Counts,
     from_counts,
     measure,
 )
@@ -54,7 +53,7 @@ class Folding:
     """One move of one instance's fold."""
 
     def __init__(self, state: FoldState, material: Material, setting: Setting) -> None:
-        self._window_ms, self._rules = setting
+        self._window_ms, self._rules = setting.window_ms, setting.rules
         self._material = material
         self._stay_ms = self._rules.cooldown_stay_ms
         self._at = state.at
@@ -70,7 +69,7 @@ class Folding:
         self._stage = state.stage
         self._connection = state.connection
         self._state = state
-        self._ended: tuple[Millis, Counts, Evaluation] | None = None
+        self._ended: list[Ended] = []
 
     def run(self, until: Millis) -> Folded:
         """Do the steps."""
@@ -78,6 +77,7 @@ class Folding:
         gone, came, done = self._first_leaving(leaving), 0, 0
         kept: list[FoldState] = []
         changes: list[Change] = []
+        commits: list[FoldState] = []
         width = self._window_ms + 1
         while True:
             at = min(
@@ -87,9 +87,9 @@ class Folding:
                 self._next_by_time(),
             )
             if at > until or at == _LATE:
-                return Folded(self._state, kept, changes)
+                return Folded(self._state, kept, changes, commits)
             self._at = at
-            self._ended = None
+            self._ended.clear()
             while gone < len(leaving) and leaving[gone].at + width == at:
                 self._leave(leaving[gone])
                 gone += 1
@@ -110,7 +110,9 @@ class Folding:
             after = self._freeze()
             if self._changed(after) or done > acted:
                 ids = tuple(action.id for action in actions[acted:done])
-                changes.append(Change(self._state, after, self._ended, ids, came > first))
+                changes.append(Change(self._state, after, tuple(self._ended), ids, came > first))
+            if self._ended:
+                commits.append(after)
             self._state = after
             keep(kept, after)
 
@@ -176,7 +178,7 @@ class Folding:
             return
         counts = tuple(self._point)
         evaluated = evaluate(self._score, self._settled_human_at, from_counts(counts), self._at, self._rules)
-        self._ended = (self._opened_at, counts, evaluated)
+        self._ended.append(Ended(self._opened_at, self._at, counts, evaluated))
         self._score, self._level = evaluated.score, evaluated.level
         self._drop_point_window()
 
@@ -253,10 +255,9 @@ class Folding:
 
     def _changed(self, after: FoldState) -> bool:
         before = self._state
-        if self._ended is not None and self._ended[2].findings:
-            return True
         return (
-            before.score != after.score
+            any(ended.evaluation.findings for ended in self._ended)
+            or before.score != after.score
             or before.level is not after.level
             or before.cooldown != after.cooldown
             or before.stage != after.stage

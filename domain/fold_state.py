@@ -5,13 +5,14 @@ checkpoint stores.
 """
 
 import json
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from domain.cooldown import Cooldown
 from domain.evaluation import Alert, Evaluation, evaluate, verdict_alerts
 from domain.lifecycle import Stage
 from domain.reputation import Reputation
-from domain.rules import RULES, RuleSet
+from domain.rules import RULES, RuleSet, rule_set_id
 from domain.snapshot import EMPTY, Counts, from_counts
 from domain.words import AlertCode, Connection, CooldownReason, Millis, TemperatureLevel
 
@@ -51,18 +52,45 @@ class FoldState(NamedTuple):
 
 INITIAL: Final = FoldState()
 
-KEPT_MAX: Final = 48
-"""States kept a fold; older ones are thinned by halves, so they reach far back at growing distances."""
+KEPT_MAX: Final = 32
+"""States kept an instance; older ones are thinned by halves, so they reach far back at growing distances."""
 
 _OF_VERDICT: Final = frozenset({AlertCode.OVERHEATED, AlertCode.COOLDOWN_REQUIRED, AlertCode.SCORE_DEGRADING})
 """Alerts that speak of `C`; all others speak of the rolling window (the fold, 5)."""
 
 
 class Setting(NamedTuple):
-    """What the fold is parameterised with: window length `W` and the rule tables."""
+    """What the fold is parameterised with.
+
+    Attributes:
+        window_ms: length `W` of both windows.
+        latency_rules: delivery latency enters the mean the rules see (the fold, 11).
+        rule_set: `rule_set_id` of the rules; make settings of other rules with `setting_of`.
+    """
 
     window_ms: int
     rules: RuleSet = RULES
+    latency_rules: bool = False
+    rule_set: str = rule_set_id(RULES)
+
+    @property
+    def id(self) -> str:
+        """Name it: states folded with another setting are not resumed from."""
+        return f"{self.rule_set}/{self.window_ms}/{'latency' if self.latency_rules else 'plain'}"
+
+
+def setting_of(window_ms: int, *, latency_rules: bool = False, rules: RuleSet = RULES) -> Setting:
+    """Make a setting."""
+    return Setting(window_ms, rules, latency_rules, rule_set_id(rules))
+
+
+class Ended(NamedTuple):
+    """A point window that ended: first instant, the instant behind it, its counts, and what they gave."""
+
+    opened_at: Millis
+    ended_at: Millis
+    counts: Counts
+    evaluation: Evaluation
 
 
 class Change(NamedTuple):
@@ -71,24 +99,31 @@ class Change(NamedTuple):
     Attributes:
         before: state before the step.
         after: state behind it.
-        ended: the point window that ended in it: its start, its counts, what it gave.
+        ended: point windows that ended in it: by time, or by an operator.
         actions: ids of the operator actions of the step.
         by_fact: facts entered in this step.
     """
 
     before: FoldState
     after: FoldState
-    ended: tuple[Millis, Counts, Evaluation] | None
+    ended: tuple[Ended, ...]
     actions: tuple[str, ...]
     by_fact: bool
 
 
 class Folded(NamedTuple):
-    """Outcome of a move; `kept` are states on the way, by time, the last one included."""
+    """Outcome of a move.
+
+    Attributes:
+        kept: states on the way to resume from, by time, the last one included.
+        changes: the steps that changed something.
+        commits: states behind each end of a point window.
+    """
 
     state: FoldState
     kept: list[FoldState]
     changes: list[Change]
+    commits: list[FoldState]
 
 
 class Standing(NamedTuple):
@@ -152,7 +187,11 @@ def to_text(state: FoldState) -> str:
 
 def from_text(text: str) -> FoldState:
     """Read a state that `to_text` wrote."""
-    values = json.loads(text)
+    return from_values(json.loads(text))
+
+
+def from_values(values: Sequence[Any]) -> FoldState:
+    """Read a state out of parsed text."""
     (at, score, level, cooldown, floor, rolling, opened, point, human, settled, stage, connection) = values
     entries, reason, started_at = cooldown
     return FoldState(
@@ -182,9 +221,9 @@ def rebased(state: FoldState) -> FoldState:
     )
 
 
-def keep(kept: list[FoldState], state: FoldState) -> None:
+def keep(kept: list[FoldState], state: FoldState, limit: int = KEPT_MAX) -> None:
     """Keep a state to resume from; the newest half densely, the older ones ever sparser."""
     kept.append(state)
-    if len(kept) > KEPT_MAX:
-        half = KEPT_MAX // 2
+    if len(kept) > limit:
+        half = limit // 2
         kept[:half] = kept[:half:2]

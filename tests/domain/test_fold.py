@@ -86,10 +86,11 @@ def test_no_message_scores_twice_and_none_is_missed(world: World) -> None:
     for start in opened:
         inside = [e for e in entries if start <= e.at < start + WINDOW]
         expected.append((start, _distinct(inside)))
-    ended = [change.ended for change in folded.changes if change.ended is not None]
+    ended = [window for change in folded.changes for window in change.ended]
     by_start = dict(expected)
-    for start, counts, _ in ended:
-        assert sum(counts[:11]) == by_start[start]
+    for window in ended:
+        assert sum(window.counts[:11]) == by_start[window.opened_at]
+    assert len(folded.commits) == len(expected)
     assert folded.state.point_opened_at is None
     assert folded.state.rolling[:14] == (0,) * 14
 

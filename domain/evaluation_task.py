@@ -1,0 +1,153 @@
+"""One instance on the workbench of an evaluation: what is known, what is new, where to resume.
+
+nothing new is dated up to the saved state   go on from there, with the new facts at hand
+something new is                             go back to a kept state before it, read the facts since
+another setting saved it                     go back to a checkpoint of this setting, or to the base
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from domain.decision import Decision
+from domain.fold_state import Folded, FoldState, Setting
+from domain.fold_supply import Move
+from domain.health_ports import Evaluating, Fact, OperatorAction, SavedState
+from domain.resume import LiveFolds, SavedFold, before_in, saved_from_text, start_before
+from domain.signal import TIME_MAX
+from domain.words import Millis
+
+ARRIVALS_MAX: Final = 5_000
+"""Facts taken by one evaluation of an instance; what is left is taken by the next one."""
+
+
+@dataclass(slots=True)
+class Task:
+    """One instance.
+
+    Attributes:
+        saved: its row, None when it was never evaluated.
+        held: what the row holds.
+        kept: states in memory to go back to.
+        new: facts that arrived behind the row.
+        seq, actions: arrival bounds of this evaluation.
+        start: state it resumes from.
+        late_from: date of the earliest new fact or action in the folded past, None: none is.
+        switched: another setting saved the row.
+        entering: all facts behind `start`, when they are at hand.
+        folded: outcome of the fold.
+        decisions: to be stored.
+    """
+
+    instance_id: str
+    saved: SavedState | None
+    held: SavedFold
+    kept: Sequence[FoldState]
+    new: list[Fact]
+    seq: int
+    actions: int
+    start: FoldState
+    late_from: Millis | None = None
+    switched: bool = False
+    entering: list[Fact] | None = None
+    folded: Folded = field(default_factory=lambda: Folded(FoldState(), [], [], []))
+    decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def state(self) -> FoldState:
+        """The state behind all steps."""
+        return self.folded.state
+
+    @property
+    def decides_from(self) -> Millis:
+        """The first instant whose decisions this evaluation may add or change."""
+        return self.held.state.at + 1 if self.late_from is None else self.late_from
+
+    def move(self, until: Millis) -> Move:
+        """Give the fold's way to go."""
+        return Move(self.instance_id, self.start, self.start.at, until, self.entering, self.seq, self.actions)
+
+
+def begin(
+    evaluating: Evaluating,
+    ids: Sequence[str],
+    arrived: Mapping[str, Sequence[Fact]],
+    action: OperatorAction | None,
+    lives: LiveFolds,
+    setting: Setting,
+) -> list[Task]:
+    """Put instances on the workbench; facts that are not at hand without a hole are read."""
+    saved = evaluating.saved(ids)
+    behind = {}
+    for instance_id in ids:
+        seq = saved[instance_id].seq if instance_id in saved else 0
+        facts = arrived.get(instance_id, ())
+        if not facts or facts[0].seq != seq + 1:
+            behind[instance_id] = seq
+    missed: dict[str, list[Fact]] = {}
+    for fact in evaluating.arrivals(behind, ARRIVALS_MAX) if behind else ():
+        missed.setdefault(fact.instance_id, []).append(fact)
+    tasks = []
+    for instance_id in ids:
+        new = missed.get(instance_id, []) if instance_id in behind else list(arrived[instance_id])
+        row = saved.get(instance_id)
+        tasks.append(_task(evaluating, instance_id, row, new, action, lives, setting))
+    return tasks
+
+
+def aim(
+    evaluating: Evaluating, task: Task, action: OperatorAction | None, now: Millis, setting: Setting
+) -> None:
+    """Find out where to resume, and whether the new facts are all that enters."""
+    if task.saved is not None and task.saved.setting != setting.id:
+        task.switched = True
+        task.start = start_before(evaluating, task.instance_id, TIME_MAX, setting).state
+        task.kept = ()
+        return
+    dates = [fact.occurred_at for fact in task.new] + ([] if action is None else [action.at])
+    if any(at <= task.start.at for at in dates):
+        _go_back(evaluating, task, dates, setting)
+    waiting = task.held.future_at is not None and task.held.future_at <= now
+    if task.late_from is None and not waiting:
+        task.entering = [fact for fact in task.new if fact.occurred_at <= now]
+
+
+def _task(
+    evaluating: Evaluating,
+    instance_id: str,
+    saved: SavedState | None,
+    new: list[Fact],
+    action: OperatorAction | None,
+    lives: LiveFolds,
+    setting: Setting,
+) -> Task:
+    seq = max((fact.seq for fact in new), default=0)
+    acted = 0 if action is None else action.seq
+    if saved is None:
+        start = start_before(evaluating, instance_id, 0, setting).state
+        return Task(instance_id, None, SavedFold(start), (), new, seq, acted, start)
+    live = lives.get(instance_id, saved.version)
+    held = saved_from_text(saved.state) if live is None else live.saved
+    return Task(
+        instance_id,
+        saved,
+        held,
+        () if live is None else live.kept,
+        new,
+        max(seq, saved.seq),
+        max(acted, saved.actions),
+        held.state,
+    )
+
+
+def _go_back(evaluating: Evaluating, task: Task, dates: list[Millis], setting: Setting) -> None:
+    state = before_in(task.kept, min(dates))
+    if state is None:
+        start = start_before(evaluating, task.instance_id, min(dates), setting)
+        task.new = [fact for fact in task.new if fact.occurred_at > start.horizon]
+        dates = [at for at in dates if at > start.horizon]
+        if not any(at <= task.start.at for at in dates):
+            return  # all of it is older than what is still folded
+        state = start.state
+    task.late_from = min(dates)
+    task.start = state
