@@ -77,22 +77,17 @@ class OwnFolder:
         self._fd = fd
         self.size = len(SEGMENT_HEAD)
 
-    def write(self, data: bytes) -> int:
-        """Append; give how many bytes went in, which is less than asked when the disk is full.
-
-        Raises:
-            OSError: nothing went in.
-        """
-        written = os.write(self._fd, data)
-        self.size += written
+    def write(self, data: bytes) -> tuple[int, OSError | None]:
+        """Append; give how many bytes went in and, when not all, the error that stopped it."""
+        written = 0
         while written < len(data):
             try:
-                more = os.write(self._fd, memoryview(data)[written:])
-            except OSError:
-                break
+                more = os.write(self._fd, memoryview(data)[written:] if written else data)
+            except OSError as error:
+                return written, error
             written += more
             self.size += more
-        return written
+        return written, None
 
     def cut_to(self, size: int) -> None:
         """Cut the unfinished record off, or leave the segment if even that fails."""

@@ -219,18 +219,13 @@ class JournalWriter:
             return 0, reason_of(error)
         state = self._state_record() if self._untold else b""
         start = folder.size
-        try:
-            written = folder.write(state + data)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                folder.abandon()  # a file at its size limit, a bad block: another file may do
-            return 0, reason_of(error)
+        written, failure = folder.write(state + data)
         self._dirty = True
         self._live_bytes += written
         if state and written >= len(state):
             self._untold = False
             self.page.losses_journaled()
-        if written == len(state) + len(data):
+        if failure is None:
             if marks:
                 self.page.journaled(written, marks[-1])
             return len(marks), None
@@ -238,9 +233,11 @@ class JournalWriter:
         whole = bisect_right(marks, written - len(state), key=lambda mark: mark.end)
         kept = (marks[whole - 1].end if whole else 0) + len(state) if written >= len(state) else 0
         folder.cut_to(start + kept)
+        if failure.errno != errno.ENOSPC:
+            folder.abandon()  # a file at its size limit, a bad block: another file may do
         if whole:
             self.page.journaled(kept, marks[whole - 1])
-        return whole, LossReason.DISK_FULL
+        return whole, reason_of(failure)
 
     def _state_record(self) -> bytes:
         payload = encode(self.page.losses())
