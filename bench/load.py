@@ -47,8 +47,8 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
-def wrk(address: str, folder: Path, *, connections: int, seconds: float, path: str = PATH) -> Closed:
-    """Send as fast as answers come, from the load core.
+def wrk(address: str, folder: Path, *, connections: int, seconds: float, instances: int = 1) -> Closed:
+    """Send as fast as answers come, from the load core; one instance after the other.
 
     Raises:
         RuntimeError: wrk failed or said something unknown.
@@ -59,6 +59,11 @@ def wrk(address: str, folder: Path, *, connections: int, seconds: float, path: s
         f"wrk.body = {_lua(BODY.decode())}\n"
         'wrk.headers["Content-Type"] = "application/json"\n'
         'wrk.headers["X-API-Key"] = "tz-bench-key"\n'
+        "local turn, ready = 0, {}\n"
+        "init = function(arguments)\n"
+        f"  for n = 1, {instances} do ready[n] = wrk.format(nil, '/message/sales-' .. n .. '/text') end\n"
+        "end\n"
+        f"request = function() turn = turn % {instances} + 1; return ready[turn] end\n"
     )
     command = [
         "taskset",
@@ -70,7 +75,7 @@ def wrk(address: str, folder: Path, *, connections: int, seconds: float, path: s
         f"-d{max(1, round(seconds))}s",
     ]
     done = subprocess.run(  # noqa: S603 - our own arguments
-        [*command, "--latency", "-s", str(script), f"http://{address}{path}"],
+        [*command, "--latency", "-s", str(script), f"http://{address}/"],
         capture_output=True,
         text=True,
         check=False,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.machine import load_core, pin, proxy_core
 from bench.serving import START_SECONDS, started
@@ -33,9 +34,22 @@ class RunningSidecar:
 
     def ledger(self) -> Ledger:
         """Ask what became of the facts so far."""
+        return read_metrics(self._metrics()).ledger
+
+    def total(self, name: str, **labels: str) -> int:
+        """Ask for the sum of a metric's samples that carry these labels; 0 when there are none."""
+        return sum(
+            int(sample.value)
+            for family in text_string_to_metric_families(self._metrics())
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def _metrics(self) -> str:
         url = f"http://{self.listeners['admin']}/metrics"
         with urllib.request.urlopen(url, timeout=30) as answer:
-            return read_metrics(answer.read().decode()).ledger
+            text: str = answer.read().decode()
+            return text
 
     def drained(self, seconds: float = DRAIN_SECONDS) -> Ledger:
         """Wait until nothing is pending.
@@ -102,7 +116,22 @@ def sidecar(
         core = load_core() if recorder_core is None else recorder_core
         for one in (supervisor, recorder):
             pin(one.pid, core, recorder_nice)
+        _await_store(listeners["admin"])
         yield RunningSidecar(listeners, supervisor, worker, recorder)
+
+
+def _await_store(admin: str) -> None:
+    """Wait until the admin API reads the store, which the ready line does not wait for."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(f"http://{admin}/v1/instances?limit=1", timeout=30).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
