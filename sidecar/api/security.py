@@ -135,10 +135,14 @@ def _is_loopback(authority: str) -> bool:
 
 
 def _is_cross_origin(request: web.Request) -> bool:
-    """Tell whether a browser says that another origin's page made this request."""
+    """Tell whether a browser says that another origin's page made this request.
+
+    Sec-Fetch-Site decides where there is one: no page can set it, and the Origin of our own form is "null",
+    because no referrer may leave the page (Fetch section 3.1).
+    """
     site = request.headers.get("Sec-Fetch-Site")
-    if site is not None and site not in ("same-origin", "none"):
-        return True
+    if site is not None:
+        return site not in ("same-origin", "none")
     origin = request.headers.get(hdrs.ORIGIN)
     return origin is not None and not _is_own(origin, request)
 

@@ -170,6 +170,7 @@ def test_guessing_is_slowed_down_by_peer() -> None:
     [
         ({}, 204),
         ({"Sec-Fetch-Site": "same-origin"}, 204),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 204),
         ({"Sec-Fetch-Site": "none"}, 204),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),

@@ -39,7 +39,16 @@ async function load(onProgress) {
   Object.assign(facts, { key: factsKey(), since, until, cutAt: null, signals: [], ids: new Set(), gaps: [], decisions: [] });
   const query = { since, until, order: "desc", ...filterQuery() };
   const { signal } = loading;
-  const decisions = loadDecisions(instance, since, until, signal);
+  try {
+    await loadAll(instance, query, signal, onProgress);
+  } finally {
+    if (facts.loading === loading) facts.loading = null;
+    onProgress();
+  }
+}
+
+async function loadAll(instance, query, signal, onProgress) {
+  const decisions = loadDecisions(instance, query.since, query.until, signal);
   const response = await ask(instancePath(instance, "timeline"), { query, accept: "application/x-ndjson", signal });
   await readLines(response, (lines) => {
     if (signal.aborted) return false;
@@ -51,10 +60,7 @@ async function load(onProgress) {
     return false;
   });
   const found = await decisions;
-  if (signal.aborted) return;
-  facts.decisions = found;
-  facts.loading = null;
-  onProgress();
+  if (!signal.aborted) facts.decisions = found;
 }
 
 async function loadDecisions(instance, since, until, signal) {

@@ -40,7 +40,7 @@ function snapshotList(snapshot) {
   return make("div", { className: "chips quiet" }, ...(chips.length ? chips : ["Nothing was counted in the window."]));
 }
 
-function showRows() {
+function showRows(busy) {
   const found = inView();
   const rows = found.slice(0, rowsShown).map((fact) => {
     const row = make("tr", { className: fact.level, dataset: { signal: fact.id }, tabIndex: 0 },
@@ -52,7 +52,7 @@ function showRows() {
   $("rows").replaceChildren(...rows);
   $("more").hidden = found.length <= rowsShown;
   const cut = facts.cutAt !== null && view.since < facts.cutAt ? `; only the newest ${FACTS_MAX.toLocaleString("en")} are loaded, zoom in for the rest` : "";
-  $("shown").textContent = `${found.length.toLocaleString("en")} signals in ${spanText(view.until - view.since)}${facts.loading ? ", loading…" : ""}${cut}`;
+  $("shown").textContent = `${found.length.toLocaleString("en")} signals in ${spanText(view.until - view.since)}${busy ? ", loading…" : ""}${cut}`;
 }
 
 function detail(title, ...parts) {

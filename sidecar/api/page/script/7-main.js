@@ -4,6 +4,7 @@ const LOAD_DELAY = 200;
 const STATE_EVERY = 10e3;
 let loadTimer = 0;
 let drawWanted = false;
+let started = false;
 let events = null;
 
 function draw() {
@@ -11,8 +12,10 @@ function draw() {
   drawWanted = true;
   requestAnimationFrame(() => {
     drawWanted = false;
+    const busy = !started || loadTimer !== 0 || facts.loading !== null;
+    $("timeline").setAttribute("aria-busy", busy);
     redrawCharts();
-    showRows();
+    showRows(busy);
   });
 }
 
@@ -22,9 +25,10 @@ function moved() {
   $("follow").setAttribute("aria-pressed", view.follow);
   for (const button of $("ranges").children) button.setAttribute("aria-pressed", Math.abs(view.until - view.since - button.value) < 1);
   writeAddress();
-  draw();
   clearTimeout(loadTimer);
-  if (view.instance && !isLoaded()) loadTimer = setTimeout(() => attempt(() => load(draw)), LOAD_DELAY);
+  loadTimer = 0;
+  if (view.instance && !isLoaded()) loadTimer = setTimeout(() => { loadTimer = 0; attempt(() => load(draw)); }, LOAD_DELAY);
+  draw();
 }
 
 function selected() {
@@ -96,7 +100,7 @@ function buildControls() {
   });
   $("follow").addEventListener("click", toggleFollow);
   $("share").addEventListener("click", () => attempt(share));
-  $("more").addEventListener("click", () => { rowsShown += ROWS_STEP; showRows(); });
+  $("more").addEventListener("click", () => { rowsShown += ROWS_STEP; draw(); });
   $("export").addEventListener("click", ({ target }) => target.dataset.form && attempt(() => exportAs(target.dataset.form)));
   $("search").addEventListener("input", showFleet);
   $("instances").addEventListener("click", ({ target }) => {
@@ -170,6 +174,7 @@ async function start() {
   await attempt(loadFleet);
   view.instance ??= fleet[0]?.instanceId ?? null;
   showFleet();
+  started = true;
   opened();
   setInterval(tick, 1000);
   setInterval(() => document.hidden || attempt(loadFleet), FLEET_EVERY);

@@ -1,0 +1,356 @@
+"""The page in real Chromium: it shows what the API says, asks nobody else, and has no console error.
+
+Needs Playwright for Python and a Chromium; skipped where they are missing.
+"""
+
+import asyncio
+import csv
+import io
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import pytest
+
+from domain.recorded import Gap, RecordedSignal
+from domain.words import Connection, CooldownReason, RiskLevel, SignalType, Source
+from sidecar import clock
+from sidecar.api import Hub
+from tests.builders import recorded_signal
+from tests.sidecar.api.serving import Admin, ListStore, admin, summary, until
+
+playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+
+CHROMIUM: Final = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+TOKEN = "correct horse battery staple"
+MINUTE = 60_000
+Story = Callable[[Any, Admin], Awaitable[None]]
+
+
+def browse(story: Story, store: ListStore, *, refused: int = 0, **parts: Any) -> None:
+    """Run a story with an open, empty browser tab; a console error or a request elsewhere fails it.
+
+    Chromium writes a console line for each 4xx: those of routes this sidecar does not have, and as many
+    refusals as the story provokes, are expected.
+    """
+
+    async def run() -> None:
+        async with (
+            asyncio.timeout(60),
+            admin(store, clock=clock.now_ms, **parts) as api,
+            _tab(api, refused) as tab,
+        ):
+            await story(tab, api)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def _tab(api: Admin, refused: int) -> AsyncIterator[Any]:
+    wrong: list[str] = []
+    refusals: list[str] = []
+    async with playwright.async_playwright() as tool:
+        browser = await tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = await browser.new_page(viewport={"width": 1300, "height": 900})
+        tab.set_default_timeout(10_000)
+
+        def heard(message: Any) -> None:
+            where = str(message.location)
+            if message.type not in ("error", "warning") or "reputation" in where or "decisions" in where:
+                return
+            (refusals if "401" in message.text else wrong).append(f"console: {message.text}")
+
+        tab.on("console", heard)
+        tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        tab.on(
+            "request",
+            lambda asked: asked.url.startswith((api.base, "data:", "blob:")) or wrong.append(asked.url),
+        )
+        yield tab
+        await browser.close()
+    assert not wrong
+    assert len(refusals) <= refused * 2
+
+
+async def opened(tab: Any, api: Admin, address: str = "") -> None:
+    """Open the page and wait until it has loaded its signals."""
+    await tab.goto(f"{api.base}/{address}")
+    await loaded(tab)
+
+
+async def loaded(tab: Any) -> None:
+    """Wait until the page loads no more, and says how many signals it shows."""
+    await tab.wait_for_selector("#timeline[aria-busy=false]")
+
+
+async def becomes(tab: Any, expression: str) -> None:
+    """Wait until an expression is true. Playwright's own wait needs eval, which the page's policy forbids."""
+    async with asyncio.timeout(30):
+        while not await tab.evaluate(expression):  # noqa: ASYNC110 - the browser sets no event of ours
+            await asyncio.sleep(0.02)
+
+
+async def shown(tab: Any) -> int:
+    """Give the number of signals in view, as the page says it."""
+    text = await tab.inner_text("#shown")
+    return int(text.split(" ")[0].replace(",", ""))
+
+
+def some_signals(count: int = 40) -> list[RecordedSignal]:
+    """Make signals of all lanes, one a minute, the newest a minute ago."""
+    kinds = list(SignalType)
+    now = clock.now_ms()
+    return [
+        recorded_signal(
+            n,
+            now - (count - n + 1) * MINUTE,
+            kinds[n % len(kinds)],
+            message_id=f"m{n}",
+            source=Source.WEBHOOK,
+        )
+        for n in range(1, count + 1)
+    ]
+
+
+def test_the_page_shows_what_the_api_says() -> None:
+    """Instances in order of need, the state of the chosen one, and its signals, newest first."""
+    store = ListStore(
+        some_signals(),
+        instances=[
+            summary("well"),
+            summary("risky", risk_level=RiskLevel.MEDIUM, score=38),
+            summary("off", connection=Connection.DISCONNECTED),
+            summary("sales-1", cooldown_reason=CooldownReason.DELIVERY_DROP, score=20),
+            summary("<img src=x onerror=alert(1)>", score=10, risk_level=RiskLevel.HIGH),
+        ],
+    )
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api, "#instance=sales-1&last=7200000")
+        names = await tab.locator("#instances .name").all_inner_texts()
+        assert names == ["<img src=x onerror=alert(1)>", "sales-1", "off", "risky", "well"]
+        assert await tab.inner_text("h2") == "sales-1"
+        state = await tab.inner_text("#state")
+        assert "20" in state
+        assert "DELIVERY_DROP" in state
+        rows = await tab.locator("#rows tr").evaluate_all("rows => rows.map((row) => row.dataset.signal)")
+        answer = (await api.get("/v1/instances/sales-1/timeline?order=desc&since=0")).json
+        assert rows == [signal["id"] for signal in answer["signals"]]
+        texts = await tab.locator("#rows td:nth-child(2)").all_inner_texts()
+        assert texts == [signal["summary"] for signal in answer["signals"]]
+
+    browse(story, store)
+
+
+def test_filters_zoom_and_address_go_together() -> None:
+    """A filter narrows, the keyboard and a drag zoom, and the address brings the same view back."""
+    store = ListStore(some_signals(), instances=[summary("sales-1")])
+    failed = sum(row.type is SignalType.MESSAGE_FAILED for row in store.rows)
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api, "#instance=sales-1&last=3000000")
+        assert await shown(tab) == 40
+        await tab.click("#filters summary")
+        await tab.check("#filter-form input[value=MESSAGE_FAILED]")
+        await becomes(tab, f"document.querySelectorAll('#rows tr').length === {failed}")
+        await tab.uncheck("#filter-form input[value=MESSAGE_FAILED]")
+        await becomes(tab, "document.querySelectorAll('#rows tr').length === 40")
+        await tab.keyboard.press("Escape")
+        await tab.focus("#lanes-chart")
+        await tab.keyboard.press("ArrowLeft")
+        await tab.keyboard.press("+")
+        await becomes(tab, "!document.getElementById('shown').textContent.startsWith('40 ')")
+        await loaded(tab)
+        assert "since=" in tab.url, "a moved view no longer follows"
+        zoomed = await shown(tab)
+        assert 0 < zoomed < 40
+        box = await tab.locator("#lanes-chart .u-over").bounding_box()
+        await tab.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + 60)
+        await tab.mouse.down()
+        await tab.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 60, steps=4)
+        await tab.mouse.up()
+        await becomes(tab, f"!document.getElementById('shown').textContent.startsWith('{zoomed} ')")
+        seen, address = await shown(tab), tab.url
+        await tab.goto("about:blank")
+        await tab.goto(address)
+        await loaded(tab)
+        assert await shown(tab) == seen
+        assert tab.url == address
+
+    browse(story, store)
+
+
+def test_it_zooms_from_a_month_to_a_second() -> None:
+    """Presets go out to 30 days; plus goes in to one second, where milliseconds are labelled."""
+    at = clock.now_ms() - 10 * 24 * 60 * MINUTE
+    store = ListStore([recorded_signal(1, at), recorded_signal(2, at + 300)], instances=[summary("sales-1")])
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api, "#instance=sales-1&last=3600000")
+        assert await shown(tab) == 0
+        await tab.click("text=30 d")
+        await becomes(tab, "document.getElementById('shown').textContent.startsWith('2 ')")
+        await tab.goto(f"{api.base}/#instance=sales-1&since={at - 350}&until={at + 1650}")
+        await loaded(tab)
+        await tab.focus("#lanes-chart")
+        for _ in range(3):
+            await tab.keyboard.press("+")
+        await becomes(tab, "document.getElementById('shown').textContent.includes('in 1 s')")
+
+    browse(story, store)
+
+
+def test_gaps_and_signals_open_their_facts() -> None:
+    """A click in a lane shows the signal's fields, a click on a gap says how many facts were lost."""
+    now = clock.now_ms()
+    rows = [recorded_signal(1, now - 30 * MINUTE, SignalType.MESSAGE_FAILED, context={"code": "131049"})]
+    store = ListStore(
+        rows, [Gap("k", now - 50 * MINUTE, now - 40 * MINUTE, "disk_full", 1234)], [summary("sales-1")]
+    )
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api, f"#instance=sales-1&since={now - 60 * MINUTE}&until={now}")
+        box = await tab.locator("#lanes-chart .u-over").bounding_box()
+        failures = box["y"] + box["height"] * 3.5 / 7
+        await tab.mouse.click(box["x"] + box["width"] * 0.5, failures)
+        await becomes(tab, "document.getElementById('detail').textContent.includes('131049')")
+        assert "signal=sales-1%231" in tab.url
+        await tab.mouse.click(box["x"] + box["width"] * 0.25, failures)
+        await becomes(tab, "document.getElementById('detail').textContent.includes('1234')")
+        assert "disk_full" in await tab.inner_text("#detail")
+
+    browse(story, store)
+
+
+def test_it_follows_live_and_stops_when_asked() -> None:
+    """What is recorded appears by itself; an instance that is not looked at does not."""
+    hub = Hub()
+    store = ListStore(some_signals(3), instances=[summary("sales-1"), summary("other")])
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api, "#instance=sales-1&last=3600000")
+        assert await tab.get_attribute("#follow", "aria-pressed") == "true"
+        await until(lambda: len(hub) == 1)
+        hub.publish(
+            [recorded_signal(4, clock.now_ms()), recorded_signal(9, clock.now_ms(), instance_id="other")]
+        )
+        await becomes(tab, "document.querySelectorAll('#rows tr').length === 4")
+        assert await tab.locator("#rows tr").first.get_attribute("data-signal") == "sales-1#4"
+        await tab.keyboard.press("f")
+        await becomes(tab, "document.getElementById('follow').ariaPressed === 'false'")
+        assert "until=" in tab.url
+
+    browse(story, store, hub=hub)
+
+
+def test_an_export_holds_what_is_shown() -> None:
+    """CSV and NDJSON of the view, filters included, are the API's own."""
+    store = ListStore(some_signals(), instances=[summary("sales-1")])
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api, "#instance=sales-1&last=7200000&type=MESSAGE_SENT,MESSAGE_FAILED")
+        wanted = await tab.locator("#rows tr").evaluate_all("rows => rows.map((row) => row.dataset.signal)")
+        files = []
+        for form in ("CSV", "NDJSON"):
+            await tab.click("#export summary")
+            async with tab.expect_download() as download:
+                await tab.click(f"#export >> text={form}")
+            await tab.keyboard.press("Escape")
+            files.append((await (await download.value).path()).read_text())
+        table = list(csv.DictReader(io.StringIO(files[0])))
+        assert [row["id"] for row in table] == wanted[::-1]
+        assert [json.loads(line)["id"] for line in files[1].splitlines()] == wanted[::-1]
+
+    browse(story, store)
+
+
+def test_the_token_opens_the_page_and_a_wrong_one_does_not() -> None:
+    """Without a session there is only the form; it says what went wrong, then lets in."""
+    store = ListStore(some_signals(3), instances=[summary("sales-1")])
+
+    async def story(tab: Any, api: Admin) -> None:
+        await tab.goto(api.base)
+        assert "sales-1" not in await tab.content()
+        await tab.fill("#token", "wrong")
+        await tab.press("#token", "Enter")
+        await tab.wait_for_selector(".problem:has-text('not the token')")
+        await tab.fill("#token", TOKEN)
+        await tab.press("#token", "Enter")
+        await tab.wait_for_selector("#instances li")
+        await loaded(tab)
+        assert await shown(tab) == 3
+
+    browse(story, store, refused=1, token=TOKEN)
+
+
+def test_the_keyboard_is_enough() -> None:
+    """Slash searches, arrows choose the instance, Enter opens a signal."""
+    store = ListStore(some_signals(5), instances=[summary("alpha"), summary("sales-1"), summary("zulu")])
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api)
+        assert await tab.inner_text("h2") == "alpha"
+        await tab.keyboard.press("/")
+        await tab.keyboard.type("sal")
+        assert await tab.locator("#instances li").count() == 1
+        await tab.keyboard.press("ArrowDown")
+        await becomes(tab, "document.querySelector('h2').textContent === 'sales-1'")
+        await loaded(tab)
+        await tab.focus("#rows tr")
+        await tab.keyboard.press("Enter")
+        await becomes(tab, "document.getElementById('detail').textContent.includes('messageId')")
+
+    browse(story, store)
+
+
+PRESS_PLUS = """async () => {
+  const shown = document.getElementById('shown');
+  const before = shown.textContent;
+  const began = performance.now();
+  const press = new KeyboardEvent('keydown', { key: '+', bubbles: true });
+  document.getElementById('lanes-chart').dispatchEvent(press);
+  while (shown.textContent === before) await new Promise(requestAnimationFrame);
+  return performance.now() - began;
+}"""
+
+
+@pytest.mark.slow
+def test_a_fleet_of_a_thousand_and_a_hundred_thousand_signals_stay_usable() -> None:
+    """All instances are listed, all signals are counted, and a key press is drawn within a second."""
+    now = clock.now_ms()
+    rows = [
+        recorded_signal(n, now - n * 500, SignalType.MESSAGE_DELIVERED, message_id=f"m{n}")
+        for n in range(1, 100_001)
+    ]
+    names = [summary(f"n{i:04}") for i in range(999)]
+    store = FastStore(rows, instances=[summary("sales-1"), *names])
+
+    async def story(tab: Any, api: Admin) -> None:
+        tab.set_default_timeout(40_000)
+        await opened(tab, api, "#instance=sales-1&last=86400000")
+        assert await shown(tab) == 100_000
+        assert await tab.locator("#instances li").count() == 1000
+        await tab.focus("#lanes-chart")
+        took = await tab.evaluate(PRESS_PLUS)
+        assert took < 1000
+
+    browse(story, store)
+
+
+class FastStore(ListStore):
+    """A store whose rows stand newest first, read by position."""
+
+    def timeline(self, query: Any) -> Any:
+        """Give one page, newest first."""
+        from domain.timeline import PageKey, TimelinePage  # noqa: PLC0415 - used here only
+
+        first = 0 if query.after is None else query.after.seq
+        page = self.rows[first : first + query.limit]
+        last = first + len(page)
+        return TimelinePage(page, PageKey(page[-1].occurred_at, last) if last < len(self.rows) else None)
