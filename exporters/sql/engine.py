@@ -179,7 +179,7 @@ def available() -> Iterator[None]:
         # The driver's first line names the fault; what follows may quote the row.
         fault = str(error.orig).partition("\n")[0]
         raise StoreUnavailable(f"{type(error.orig).__name__}: {fault}") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         raise StoreUnavailable(str(error)) from error
     except OSError as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error.strerror}") from error

@@ -7,9 +7,9 @@ alone); a batch has hundreds of rows and six statements, so here rows are made a
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Dialect, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Dialect
 
+from exporters.sql.compiled import insert, insert_new, names, upsert
 from exporters.sql.json_text import dumps
 from exporters.sql.schema import (
     instance_alias,
@@ -57,13 +57,13 @@ def hot_statements(dialect: Dialect) -> HotStatements:
     """Compile the statements for one database."""
     position = ("segment", "offset", "tally")
     return HotStatements(
-        _insert(dialect, reputation_signal, SIGNAL_COLUMNS),
-        _insert_new(dialect, instance_reputation, ("instanceId",)),
-        _upsert(dialect, instance_reputation, ("instanceId",), ("updatedAt", *HEAD_COLUMNS)),
-        _upsert(dialect, journal_position, ("sidecarId", "journal"), position),
-        _insert_new(dialect, signal_gap, _names(signal_gap)),
-        _upsert(dialect, instance_alias, ("alias",), ("instanceId",)),
-        _insert_new(dialect, refused_signal, _names(refused_signal)),
+        insert(dialect, reputation_signal, SIGNAL_COLUMNS),
+        insert_new(dialect, instance_reputation, ("instanceId",)),
+        upsert(dialect, instance_reputation, ("instanceId",), ("updatedAt", *HEAD_COLUMNS)),
+        upsert(dialect, journal_position, ("sidecarId", "journal"), position),
+        insert_new(dialect, signal_gap, names(signal_gap)),
+        upsert(dialect, instance_alias, ("alias",), ("instanceId",)),
+        insert_new(dialect, refused_signal, names(refused_signal)),
         *(lookup.format(head=_HEAD, **_KEYS[dialect.name]) for lookup in _LOOKUPS),
     )
 
@@ -107,34 +107,3 @@ def pair_keys(dialect: Dialect, keys: Sequence[tuple[str, str]]) -> tuple[Any, .
     if dialect.name == "postgresql":
         return ([first for first, _ in keys], [second for _, second in keys])
     return (dumps(keys),)
-
-
-def _names(table: Table) -> tuple[str, ...]:
-    return tuple(column.name for column in table.columns)
-
-
-def _insert(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> str:
-    return _text(_INSERT[dialect.name](table), dialect, columns)
-
-
-def _insert_new(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> str:
-    """Leave a row as it is whose key exists: of an earlier try, or of another sidecar."""
-    return _text(_INSERT[dialect.name](table).on_conflict_do_nothing(), dialect, columns)
-
-
-def _upsert(dialect: Dialect, table: Table, keys: tuple[str, ...], values: tuple[str, ...]) -> str:
-    statement = _INSERT[dialect.name](table)
-    updated = statement.on_conflict_do_update(
-        index_elements=list(keys), set_={name: statement.excluded[name] for name in values}
-    )
-    return _text(updated, dialect, (*keys, *values))
-
-
-def _text(statement: Any, dialect: Dialect, columns: tuple[str, ...]) -> str:
-    """Compile an insert whose parameters come in the order of `columns`, which must be the table's."""
-    compiled = statement.compile(dialect=dialect, column_keys=list(columns))
-    assert tuple(compiled.positiontup) == columns, compiled.positiontup
-    return str(compiled)
-
-
-_INSERT: Final[dict[str, Any]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}

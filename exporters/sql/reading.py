@@ -119,11 +119,28 @@ class SqlReading:
 
     def instances(self, after: str | None, limit: int) -> list[InstanceSummary]:
         """Give instances in ascending order of their id, those behind `after`, at most `limit`."""
-        statement = _INSTANCES.order_by(_R.instanceId).limit(limit)
+        # A row without a fact was made by the reference's ORM, or to be locked: an instance exists from its
+        # first signal.
+        statement = _INSTANCES.where(_R.lastSeq > 0).order_by(_R.instanceId).limit(limit)
         if after is not None:
             statement = statement.where(_R.instanceId > after)
         with available(), self._engine.connect() as connection:
             return [_summary(row) for row in connection.execute(statement)]
+
+    def due(self, now: Millis, limit: int) -> list[str]:
+        """Give instances whose next step by time is at or before `now`, earliest first."""
+        statement = (
+            select(_R.instanceId).where(_R.dueAt <= now).order_by(_R.dueAt, _R.instanceId).limit(limit)
+        )
+        with available(), self._engine.connect() as connection:
+            return list(connection.execute(statement).scalars())
+
+    def unevaluated(self, limit: int) -> list[str]:
+        """Give instances with facts behind their saved state, or without one, by id."""
+        behind = or_(_R.lastSeq > _R.stateSeq, _R.state.is_(None))
+        statement = select(_R.instanceId).where(_R.lastSeq > 0, behind).order_by(_R.instanceId).limit(limit)
+        with available(), self._engine.connect() as connection:
+            return list(connection.execute(statement).scalars())
 
     def progress(self, sidecar_id: str) -> dict[str, Progress]:
         """Give how far each journal folder of a sidecar was recorded, by folder name."""

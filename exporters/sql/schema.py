@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Ta
 
 from exporters.sql.types import EpochMillis, Json
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every schema this program knows, oldest first; the last is the one it works with."""
 
 VERSION_TABLE: Final = "reputation_schema"
@@ -73,6 +73,15 @@ instance_reputation: Final = Table(
     Column("riskLevel", Text, nullable=False),
     Column("lifecycle", Text, nullable=False),
     Column("cooldownReason", Text),
+    Column("cooldownStartedAt", EpochMillis),
+    Column("stateAt", EpochMillis),
+    Column("stateSeq", BigInteger, nullable=False),
+    Column("stateActions", BigInteger, nullable=False),
+    Column("stateVersion", BigInteger, nullable=False),
+    Column("stateSetting", Text),
+    Column("state", Text),
+    Column("dueAt", EpochMillis),
+    Index("instance_reputation_dueAt_idx", "dueAt"),
 )
 """One row an instance: what recording must know of it, and the preview of its reputation. Its row lock orders
 the batches of several sidecars."""
@@ -123,3 +132,48 @@ refused_signal: Final = Table(
     Column("reason", Text, nullable=False),
 )
 """Facts whose content the database refused, without that content. An addition to design section 7."""
+
+reputation_checkpoint: Final = Table(
+    "reputation_checkpoint",
+    metadata,
+    Column("instanceId", Text, primary_key=True),
+    Column("at", EpochMillis, primary_key=True),
+    Column("base", Boolean, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("actions", BigInteger, nullable=False),
+    Column("setting", Text, nullable=False),
+    Column("state", Text, nullable=False),
+)
+"""Past states of the fold to resume from; `base` stands at the retention edge."""
+
+operator_action: Final = Table(
+    "operator_action",
+    metadata,
+    Column("instanceId", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", EpochMillis, nullable=False),
+    Index("operator_action_instanceId_at_idx", "instanceId", "at"),
+)
+"""What operators did, insert-only. An addition to design section 7."""
+
+reputation_decision: Final = Table(
+    "reputation_decision",
+    metadata,
+    Column("instanceId", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("evaluatedAt", EpochMillis, nullable=False),
+    Column("recordedAt", EpochMillis, nullable=False),
+    Column("arrival", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ruleSet", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("actions", BigInteger, nullable=False),
+    Column("supersedes", Text),
+    Column("body", Text, nullable=False),
+    Index("reputation_decision_instanceId_evaluatedAt_arrival_idx", "instanceId", "evaluatedAt", "arrival"),
+    Index("reputation_decision_instanceId_arrival_idx", "instanceId", "arrival"),
+    Index("reputation_decision_id_idx", "id"),
+)
+"""Decisions with their evidence, insert-only. `body` is text, not JSON: it comes back byte for byte."""

@@ -1,6 +1,6 @@
 """SqlStore: the store as the composition root makes it, one class for both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -9,6 +9,9 @@ from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
 from domain.timeline import TimelinePage, TimelineQuery
 from domain.words import Millis
 from exporters.sql.engine import available, parse_url, reader, sqlite_path, writer
+from exporters.sql.evaluating import SqlEvaluating
+from exporters.sql.health_reading import SqlHealthReading
+from exporters.sql.health_statements import health_statements
 from exporters.sql.hot import hot_statements
 from exporters.sql.lock import FileLock
 from exporters.sql.migrate import migrate
@@ -21,9 +24,9 @@ LOCK_WAIT_MS: Final = 30_000
 
 
 class SqlStore:
-    """The audit trail in SQLite or PostgreSQL; implements `domain.ports.SignalStore`.
+    """The audit trail in SQLite or PostgreSQL.
 
-    Constructing does no I/O. `open` before use; until then every method raises StoreUnavailable.
+    Implements `domain.ports.SignalStore` and `domain.health_ports.EvaluationStore`. Constructing does no I/O. `open` before use; until then every method raises StoreUnavailable.
 
     Args:
         url: `sqlite:///file` or `postgresql://...`.
@@ -44,6 +47,7 @@ class SqlStore:
         self._reader = reader(self._url)
         self._reading = SqlReading(self._reader)
         self._statements = hot_statements(self._writer.dialect)
+        self._health_statements = health_statements(self._writer.dialect)
         self._opened = False
 
     def open(self) -> list[str]:
@@ -113,6 +117,34 @@ class SqlStore:
         self._check_open()
         with available():
             return drop_before(self._writer, horizon, limit)
+
+    @contextmanager
+    def evaluating(self, instance_ids: Sequence[str]) -> Iterator[SqlEvaluating]:
+        """Open a write transaction and lock these instances in ascending order."""
+        self._check_open()
+        with available(), self._writer.connect() as connection, connection.begin():
+            SqlRecording(connection, self._statements, self._sidecar_id).lock(instance_ids)
+            yield SqlEvaluating(connection, self._health_statements)
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlHealthReading]:
+        """Open a read-only transaction; all its answers speak of the same commit."""
+        self._check_open()
+        with available(), self._reader.connect() as connection:
+            if not self._sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield SqlHealthReading(connection)
+
+    def due(self, now: Millis, limit: int) -> list[str]:
+        """Give instances whose next step by time is at or before `now`, earliest first."""
+        self._check_open()
+        return self._reading.due(now, limit)
+
+    def unevaluated(self, limit: int) -> list[str]:
+        """Give instances with facts behind their saved state, or without one."""
+        self._check_open()
+        return self._reading.unevaluated(limit)
 
     def _check_open(self) -> None:
         if not self._opened:

@@ -16,14 +16,16 @@ from domain.words import Millis
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the column has no zone; the session's is UTC
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_FIRST: Final = -62_135_596_800_000
+_LAST: Final = 253_402_300_799_999
 
 LATENCY_MAX: Final = 2**31 - 1
 """The most that the reference's `latencyMs` (32 bits) can hold, 24.8 days; a longer one is stored as this."""
 
 
 def to_timestamp(at: Millis) -> datetime:
-    """Give a time as PostgreSQL's driver takes it: naive, UTC."""
-    return _EPOCH + _MILLISECOND * at
+    """Give a time as PostgreSQL's driver takes it: naive, UTC. Outside the years 1 to 9999: their end."""
+    return _EPOCH + _MILLISECOND * min(max(at, _FIRST), _LAST)
 
 
 def from_timestamp(at: datetime) -> Millis:
