@@ -125,7 +125,15 @@ class Decision(NamedTuple):
     def content(self) -> tuple[object, ...]:
         """Give what two decisions of one time are compared by: all but ids, bounds and when it was stored."""
         explained = tuple((row.finding, row.since, row.until, row.signals) for row in self.explanation)
-        return (self.before, self.after, self.snapshot, self.ended_windows, explained, self.events)
+        return (
+            self.before,
+            self.after,
+            self.snapshot,
+            self.ended_windows,
+            explained,
+            self.events,
+            self.action_ids,
+        )
 
 
 def decision_id(

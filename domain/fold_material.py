@@ -9,7 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from domain.health_ports import Fact, OperatorAction
+from domain.fact import Fact
+from domain.health_ports import OperatorAction
 from domain.snapshot import DELIVERED, SEND_LATENCY, SENT, kinds_of
 from domain.words import Millis
 

@@ -7,9 +7,10 @@ parts.
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from domain.fact import Fact
 from domain.fold_material import Material, earliest_sent, entries_of, reports_of
 from domain.fold_state import FoldState
-from domain.health_ports import Fact, HealthReading, OperatorAction, Span
+from domain.health_ports import HealthReading, OperatorAction, Span
 from domain.recorded import RecordedSignal
 from domain.words import Millis
 

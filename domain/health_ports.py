@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from domain.fact import Fact as Fact  # the ports speak of facts: importable from here as well
+from domain.snapshot import Snapshot
 from domain.words import (
     ActionKind,
     CooldownReason,
@@ -20,24 +22,9 @@ from domain.words import (
     Millis,
     RiskLevel,
     SignalType,
-    Source,
     TemperatureLevel,
     Trend,
 )
-
-
-class Fact(NamedTuple):
-    """A recorded signal, as much of it as the fold reads."""
-
-    instance_id: str
-    id: str
-    seq: int
-    type: SignalType
-    source: Source
-    occurred_at: Millis
-    message_id: str | None = None
-    is_group: bool = False
-    latency_ms: int | None = None
 
 
 class Span(NamedTuple):
@@ -202,6 +189,16 @@ class HealthReading(Protocol):
 
     def evidence(self, span: Span, types: Sequence[SignalType], limit: int) -> list[str]:
         """Give ids of facts of these types inside the span, newest first by (occurred_at, seq)."""
+        ...
+
+    def snapshot(self, instance_id: str, since: Millis, until: Millis, *, latency: bool) -> Snapshot:
+        """Count a window with one indexed aggregate; equals `domain.snapshot.count` of its facts.
+
+        Each message counts once a type (facts without a message id count singly; groupInteractions: once
+        among those of a group); MESSAGE_READ of source DISPATCH does not count. The delivery latency is the
+        mean over each message's first delivery in the window, 0 unless `latency`; the send latency the mean
+        over all its facts.
+        """
         ...
 
     def earliest_behind(self, instance_id: str, seq: int) -> Millis | None:

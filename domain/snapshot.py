@@ -7,7 +7,7 @@ once a type and window (Q11); our own mark-as-read is no read (Q12).
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from domain.health_ports import Fact
+from domain.fact import Fact
 from domain.words import Millis, SignalType, Source
 
 
@@ -121,11 +121,11 @@ def kinds_of(fact: Fact) -> tuple[int, ...]:
     return (REPLIED, GROUP) if kind == REPLIED and fact.is_group else (kind,)
 
 
-def count(facts: Iterable[Fact], since: Millis, until: Millis) -> Snapshot:
+def count(facts: Iterable[Fact], since: Millis, until: Millis, *, latency: bool = True) -> Snapshot:
     """Count one instance's facts inside a window, whatever was counted before.
 
-    Both bounds are inclusive and compare `occurred_at`. Each message counts once a type; the latency is that
-    of its first delivery, as recorded.
+    Both bounds are inclusive and compare `occurred_at`. Each message counts once a type; its delivery latency
+    is that of its first delivery, as recorded, and left out of the mean without `latency`.
     """
     inside = sorted((f for f in facts if since <= f.occurred_at <= until), key=_by_date)
     counts = list(EMPTY)
@@ -137,7 +137,7 @@ def count(facts: Iterable[Fact], since: Millis, until: Millis) -> Snapshot:
                     continue
                 seen.add((kind, fact.message_id))
             counts[kind] += 1
-            if fact.latency_ms is not None:
+            if fact.latency_ms is not None and (latency or kind != DELIVERED):
                 measure(counts, kind, fact.latency_ms, 1)
     return from_counts(tuple(counts))
 

@@ -18,6 +18,7 @@ from domain.health_ports import (
     Span,
 )
 from domain.recorded import Gap, InstanceHead, InstanceSummary, Progress, RecordedSignal
+from domain.snapshot import Snapshot, count
 from domain.timeline import PageKey, TimelinePage, TimelineQuery
 from domain.words import Lifecycle, Millis, RiskLevel, SignalType, TemperatureLevel, Trend
 
@@ -293,6 +294,12 @@ class Transaction:
         """Give ids of supporting facts, newest first."""
         self._store.queries += 1
         return [row.id for row in reversed(self._inside(span)) if row.type in types][:limit]
+
+    def snapshot(self, instance_id: str, since: Millis, until: Millis, *, latency: bool) -> Snapshot:
+        """Count a window."""
+        self._store.queries += 1
+        rows = self._tables.signals.get(instance_id, {}).values()
+        return count((_fact(row) for row in rows), since, until, latency=latency)
 
     def earliest_behind(self, instance_id: str, seq: int) -> Millis | None:
         """Give the earliest date behind an arrival."""

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from domain.cooldown import Cooldown, condition_of
 from domain.evaluation import evaluate
+from domain.fact import Fact
 from domain.fold_material import Entry, entries_of
 from domain.fold_state import FoldState, standing
-from domain.health_ports import Fact, OperatorAction
+from domain.health_ports import OperatorAction
 from domain.lifecycle import Stage
 from domain.reputation import is_at_risk
 from domain.rules import RULES

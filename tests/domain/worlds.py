@@ -2,7 +2,8 @@
 
 from hypothesis import strategies as st
 
-from domain.health_ports import Fact, OperatorAction
+from domain.fact import Fact
+from domain.health_ports import OperatorAction
 from domain.words import ActionKind, Millis, SignalType, Source
 from tests.domain.fold_oracle import World
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from domain.cooldown import at_evaluation_of_reference, exit_of_reference
 from domain.evaluation import evaluate
-from domain.health_ports import Fact
+from domain.fact import Fact
 from domain.reputation import Reputation
 from domain.snapshot import Snapshot, count
 from domain.words import Millis, TemperatureLevel

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from domain.health_ports import Fact
+from domain.fact import Fact
 from domain.lifecycle import allowed_actions
 from domain.reputation import (
     Reputation,

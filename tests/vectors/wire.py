@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from domain.evaluation import Alert
-from domain.health_ports import Fact
+from domain.fact import Fact
 from domain.reputation import Reputation
 from domain.snapshot import REFERENCE_FIELDS, Snapshot, from_json, to_json
 from domain.words import (
