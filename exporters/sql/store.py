@@ -26,7 +26,8 @@ LOCK_WAIT_MS: Final = 30_000
 class SqlStore:
     """The audit trail in SQLite or PostgreSQL.
 
-    Implements `domain.ports.SignalStore` and `domain.health_ports.EvaluationStore`. Constructing does no I/O. `open` before use; until then every method raises StoreUnavailable.
+    Implements `domain.ports.SignalStore` and `domain.health_ports.EvaluationStore`. Constructing does
+    no I/O. `open` before use; until then every method raises StoreUnavailable.
 
     Args:
         url: `sqlite:///file` or `postgresql://...`.
