@@ -154,6 +154,9 @@ QUEUE_DEPTH: Final = _gauge("reputation_queue_depth", "queue", "Items waiting in
 QUEUE_CAPACITY: Final = _gauge("reputation_queue_capacity", "queue", "Bound of an in-memory queue.")
 JOURNAL_RECORDS: Final = _gauge("reputation_journal_records", "", "Journal records not stored yet.")
 JOURNAL_BYTES: Final = _gauge("reputation_journal_size_bytes", "", "Size of the journal on disk.")
+JOURNAL_CAPACITY: Final = _gauge(
+    "reputation_journal_capacity_bytes", "", "Bound of the journal on disk; beyond it facts are lost."
+)
 PIPELINE_LAG: Final = _gauge("reputation_pipeline_lag_seconds", "sink", "Age of the oldest unhandled fact.")
 STORE_SECONDS: Final = _histogram(
     "reputation_store_write_duration_seconds",

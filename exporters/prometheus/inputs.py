@@ -62,11 +62,13 @@ class JournalGauges(NamedTuple):
 
     Attributes:
         lag_seconds: by sink (`store`, ...): age of the oldest fact it has not handled.
+        capacity_bytes: `journal_max_bytes`.
     """
 
     records: int
     size_bytes: int
     lag_seconds: Mapping[str, float]
+    capacity_bytes: int | None = None
 
 
 class QueueGauges(NamedTuple):

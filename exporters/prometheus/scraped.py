@@ -102,14 +102,19 @@ def ledger_families(ledger: LedgerGauges | None, settled: float) -> Iterator[Met
 
 def journal_families(journal: JournalGauges | None) -> Iterator[GaugeMetricFamily]:
     """Show what waits on disk."""
-    records, size, lag = map(gauge_family, (c.JOURNAL_RECORDS, c.JOURNAL_BYTES, c.PIPELINE_LAG))
+    records, size, capacity, lag = map(
+        gauge_family, (c.JOURNAL_RECORDS, c.JOURNAL_BYTES, c.JOURNAL_CAPACITY, c.PIPELINE_LAG)
+    )
     if journal is not None:
         records.add_metric((), journal.records)
         size.add_metric((), journal.size_bytes)
+        if journal.capacity_bytes is not None:
+            capacity.add_metric((), journal.capacity_bytes)
         for sink, seconds in journal.lag_seconds.items():
             lag.add_metric((sink,), seconds)
     yield records
     yield size
+    yield capacity
     yield lag
 
 

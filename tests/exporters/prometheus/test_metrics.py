@@ -123,7 +123,7 @@ def test_every_metric_of_the_catalogue_is_shown_with_its_type_and_labels() -> No
             WorkerGauges("w0", refusals={(Direction.DISPATCH, "bad_length"): 1}, events={"e.x": 1})
         ],
         ledger=lambda: LedgerGauges(BySource(1, 2, 3)),
-        journal=lambda: JournalGauges(1, 2, {"store": 0.5}),
+        journal=lambda: JournalGauges(1, 2, {"store": 0.5}, 3),
         queues=lambda: [QueueGauges("log", 1, 2)],
     )
     registry = metrics(everything)
@@ -656,7 +656,7 @@ def test_journal_queues_and_build_are_shown() -> None:
     """What the composition root tells is passed on."""
     registry = metrics(
         ScrapeInputs(
-            journal=lambda: JournalGauges(12, 4096, {"store": 1.5}),
+            journal=lambda: JournalGauges(12, 4096, {"store": 1.5}, 1 << 20),
             queues=lambda: [QueueGauges("otlp", 3, 8192)],
         )
     )
@@ -665,6 +665,7 @@ def test_journal_queues_and_build_are_shown() -> None:
 
     assert value(shown, "reputation_journal_records") == 12
     assert value(shown, "reputation_journal_size_bytes") == 4096
+    assert value(shown, "reputation_journal_capacity_bytes") == 1 << 20
     assert value(shown, "reputation_pipeline_lag_seconds", sink="store") == 1.5
     assert value(shown, "reputation_queue_depth", queue="otlp") == 3
     assert value(shown, "reputation_queue_capacity", queue="otlp") == 8192
