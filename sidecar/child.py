@@ -7,6 +7,7 @@ import faulthandler
 import signal
 import socket
 import sys
+from typing import Final
 
 import msgspec
 import uvloop
@@ -14,8 +15,13 @@ from setproctitle import setproctitle
 
 from sidecar import telemetry
 from sidecar.control import ChildStart, Line, open_line
+from sidecar.data_dir import DataDirError
 from sidecar.logs import LogFormat, configure
+from sidecar.providers.codes import CodesInvalid
 from sidecar.settings import Settings
+
+UNUSABLE: Final = (ValueError, ImportError, OSError, CodesInvalid, DataDirError)
+"""What building raises when something that was configured cannot be used; starting again would not help."""
 
 
 async def _main(role: str, descriptor: int) -> int:
@@ -37,7 +43,11 @@ async def _worker(settings: Settings, sockets: dict[str, socket.socket], index: 
     from sidecar.bootstrap.worker import build_worker  # noqa: PLC0415 - see the module's docstring
 
     lines = configure(LogFormat(settings.log_format), held=True)
-    worker = build_worker(settings, sockets, index)
+    try:
+        worker = build_worker(settings, sockets, index)
+    except UNUSABLE as error:
+        line.send("failed", str(error))
+        return 1
     await worker.start()
     line.send("ready")
     while (message := await line.receive()) is not None and message.kind != "stop":
@@ -51,7 +61,11 @@ async def _worker(settings: Settings, sockets: dict[str, socket.socket], index: 
 async def _recorder(settings: Settings, admin: socket.socket, line: Line) -> int:
     from sidecar.bootstrap.recorder import build_recorder  # noqa: PLC0415 - see the module's docstring
 
-    recorder = build_recorder(settings, admin)
+    try:
+        recorder = build_recorder(settings, admin)
+    except UNUSABLE as error:
+        line.send("failed", str(error))
+        return 1
     await recorder.start()
     line.send("ready")
     while (message := await line.receive()) is not None and message.kind != "stop":

@@ -11,6 +11,7 @@ from domain.words import Millis
 from sidecar.api import Health, serve
 from sidecar.api.listen import Listener
 from sidecar.log_lines import LineWriter
+from sidecar.own_journal import OwnJournal
 from sidecar.recorder import Recorder
 
 LAG_TOLD_MS: Final[Millis] = 60_000
@@ -44,6 +45,7 @@ class RecorderProcess:
         app: the admin application.
         admin: its listening socket.
         readiness: told about draining and workers.
+        own: takes posted facts.
         lines: the log; held back until `go`.
         closers: called last, in this order; each ends within its own bound.
     """
@@ -54,6 +56,7 @@ class RecorderProcess:
         app: web.Application,
         admin: socket.socket,
         readiness: Readiness,
+        own: OwnJournal,
         lines: LineWriter,
         closers: Sequence[Callable[[], object]],
     ) -> None:
@@ -61,6 +64,7 @@ class RecorderProcess:
         self._app = app
         self._admin = admin
         self._readiness = readiness
+        self._own = own
         self._lines = lines
         self._closers = closers
         self._listener: Listener | None = None
@@ -68,6 +72,7 @@ class RecorderProcess:
     async def start(self) -> None:
         """Accept on the admin listener; the store is opened behind it."""
         self._listener = await serve(self._app, [self._admin])
+        self._own.start()
         self._recorder.start()
 
     def go(self, first: bytes = b"") -> None:
@@ -84,9 +89,10 @@ class RecorderProcess:
 
     async def stop(self) -> None:
         """Record what the journal holds, bounded; then close everything."""
-        await asyncio.to_thread(self._recorder.stop)
         if self._listener is not None:
             await self._listener.stop()
+        await self._own.close()
+        await asyncio.to_thread(self._recorder.stop)
         for close in self._closers:
             await asyncio.to_thread(close)
         self._lines.close()

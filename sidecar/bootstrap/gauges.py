@@ -56,8 +56,9 @@ class InstanceBoard:
 class JournalBoard:
     """The ledger's left side, the journal and the workers, as the recorder's tail knows them."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, workers: int) -> None:
         self._recorder = recorder
+        self._workers = workers
 
     def ledger(self) -> LedgerGauges | None:
         """Give the facts observed, by source; None before the journal is open."""
@@ -78,7 +79,8 @@ class JournalBoard:
         with self._recorder.lock:
             tail = self._recorder.tail
             pages = tail.pages() if tail else {}
-        return [_worker(name, page) for name, page in pages.items()]
+        # A number behind the last worker's is the recorder's own folder, which forwards nothing.
+        return [_worker(name, page) for name, page in pages.items() if page.worker < self._workers]
 
     def lag_ms(self) -> Millis:
         """Give the age of the oldest fact that is not recorded."""

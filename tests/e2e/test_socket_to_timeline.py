@@ -44,8 +44,8 @@ def callback(event: str, **data: Any) -> bytes:
 
 
 def delivered() -> bytes:
-    """A receipt of the message, dated five seconds from now, as a gateway's clock may well be."""
-    at = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()  # noqa: TID251 - the gateway's own clock
+    """A receipt of the message, dated ten minutes from now, as a gateway's clock may well be."""
+    at = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()  # noqa: TID251 - the gateway's own clock
     chat = "5511900000001@s.whatsapp.net"
     return callback("message.ack", message_id="3EB0A1", status="delivered", timestamp=at, **{"from": chat})
 

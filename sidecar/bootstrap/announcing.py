@@ -1,0 +1,59 @@
+"""The sinks a batch is announced to, and what they tell the metrics about themselves."""
+
+from collections.abc import Sequence
+
+from domain.exchange import ExchangeFacts
+from domain.recorded import RecordedSignal
+from exporters.otel.sink import OtlpSink, open_sink
+from exporters.prometheus.metrics import Metrics
+from sidecar import __version__
+from sidecar.api import Hub
+from sidecar.clock import monotonic_ns
+from sidecar.config import environment
+from sidecar.telemetry import OtlpFailing, OtlpRecovered
+
+
+class HubSink:
+    """Feeds the event streams."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def exchanges(self, exchanges: Sequence[ExchangeFacts]) -> None:
+        """Streams show signals and decisions only."""
+
+    def signals(self, signals: Sequence[RecordedSignal]) -> None:
+        """Send signals to whoever follows."""
+        self._hub.publish(signals)
+
+
+class OtlpListener:
+    """Counts what became of OTLP records, and says once an outage that the collector is away."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def outcome(self, outcome: str, n: int) -> None:
+        """Count records emitted, exported or failed."""
+        self._metrics.otlp(outcome, n)
+
+    def dropped(self, reason: str, n: int) -> None:
+        """Count records that were not exported."""
+        self._metrics.export_dropped("otlp", reason, n)
+
+    def failing(self, problem: str) -> None:
+        """Log the beginning of an outage."""
+        OtlpFailing(reason=problem).emit()
+
+    def recovered(self, outage_seconds: float) -> None:
+        """Log its end."""
+        OtlpRecovered(outage_seconds=round(outage_seconds, 3)).emit()
+
+
+def open_otlp(metrics: Metrics) -> OtlpSink | None:
+    """Open the OTLP sink the environment asks for; None when it names no endpoint.
+
+    Raises:
+        ValueError, ImportError, OSError: a variable, an extra or a file cannot be honoured.
+    """
+    return open_sink(__version__, environment(), OtlpListener(metrics), monotonic_ns=monotonic_ns)
