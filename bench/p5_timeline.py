@@ -56,7 +56,7 @@ _FILL: Final = {
 
 def measure(setting: Setting) -> list[Row]:
     """Run the section."""
-    sizes = (SMALL // 10, BIG // 30) if setting.quick else (SMALL, BIG)
+    sizes = (SMALL * 6 // 10, BIG // 30) if setting.quick else (SMALL, BIG)
     rows = _both_sizes(
         "SQLite", lambda size: _sqlite(setting.folder / str(size)), sizes, setting.folder / "a"
     )
