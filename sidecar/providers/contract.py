@@ -134,10 +134,16 @@ _STATE_FAULT: Final = {
     BodyState.CUT: Fault.BODY_CUT,
     BodyState.UNDECODABLE: Fault.BODY_UNDECODABLE,
 }
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
-    re.DOTALL,
+_RUN: Final = rb"(?<!\\)((?:\\\\)*)"
+_HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF_PAIRS: Final = (
+    re.compile(_RUN + _HIGH + rb"(?!" + _LOW + rb")"),
+    re.compile(_RUN + rb"(?<!" + _HIGH + rb")" + _LOW),
 )
+"""Escaped halves of surrogate pairs (RFC 8259 section 7); an even run of backslashes in front is text."""
+REPAIRS_MAX: Final = 1024
+"""Halves replaced a body: a text is cut once, so more of them are no accident."""
 
 
 def decoded(decoder: msgspec.json.Decoder[T], body: Body) -> T | Fault:
@@ -162,15 +168,12 @@ def _second_look(decoder: msgspec.json.Decoder[T], data: bytes) -> T | Fault:
 
     JavaScript gateways escape half a pair where a text was cut inside an emoji; msgspec refuses such a body.
     """
-    repaired = _ESCAPE.sub(_whole_pair, data.removeprefix(b"\xef\xbb\xbf"))
+    repaired = data.removeprefix(b"\xef\xbb\xbf")
+    for half in _HALF_PAIRS:
+        repaired = half.sub(rb"\1\\ufffd", repaired, REPAIRS_MAX)
     if repaired == data:
         return Fault.BODY_UNREADABLE
     try:
         return decoder.decode(repaired)
     except (ValueError, RecursionError):
         return Fault.BODY_UNREADABLE
-
-
-def _whole_pair(escape: re.Match[bytes]) -> bytes:
-    text = escape.group()
-    return rb"\ufffd" if len(text) == 6 else text

@@ -12,15 +12,23 @@ _DIGITS_MAX: Final = 16
 
 
 def from_rfc3339(text: str | None) -> Millis | None:
-    """Read an RFC 3339 date-time with offset and up to nine fractional digits, cut (not rounded) to ms."""
-    if text is None or not _RFC3339_MIN <= len(text) <= _RFC3339_MAX or text[10] not in "Tt ":
+    """Read an RFC 3339 date-time with offset and up to nine fractional digits, cut (not rounded) to ms.
+
+    None for anything else, and for times before the epoch: Go writes year 1 where it has no time.
+    """
+    if text is None or not _RFC3339_MIN <= len(text) <= _RFC3339_MAX:
         return None
+    if text[7] != "-" or text[10] not in "Tt ":  # ISO 8601 knows other forms, this profile does not
+        return None
+    if text[-1] == "z":
+        text = text[:-1] + "Z"
     try:
         moment = datetime.fromisoformat(text)
         passed = moment - _EPOCH
     except (ValueError, TypeError, OverflowError):  # TypeError: no offset, so no instant
         return None
-    return passed.days * 86_400_000 + passed.seconds * 1000 + passed.microseconds // 1000
+    millis = passed.days * 86_400_000 + passed.seconds * 1000 + passed.microseconds // 1000
+    return millis if millis > 0 else None
 
 
 def from_seconds(value: float | str | None) -> Millis | None:

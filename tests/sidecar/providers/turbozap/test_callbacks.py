@@ -279,6 +279,7 @@ def test_the_instance_is_its_name_and_the_uuid_its_alias(
         ),
         (None, AT, AT_MS, f"time:{AT}"),
         ("yesterday", AT, AT_MS, f"time:{AT}"),
+        ("0001-01-01T00:00:00Z", AT, AT_MS, f"time:{AT}"),
         ("2026-01-15T12:00:04", AT, AT_MS, f"time:{AT}"),
         (None, None, OBSERVED_AT, "x"),
     ],
