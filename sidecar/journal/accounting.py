@@ -54,34 +54,48 @@ class Accounting:
         self.last_at = started_at
         self.unread: list[Unread] = []
 
-    def take(self, segment: int, found: Found, written_at: Millis) -> Entry | None:
-        """Take the next record; None when it says nothing new.
+    @property
+    def told(self) -> BySource:
+        """Facts that the worker itself told as lost, up to here."""
+        total = BySource()
+        for one in (self._losses or {}).values():
+            total = plus(total, one)
+        return total
 
-        Args:
-            segment: where it stands.
-            found: the record.
-            written_at: when the segment was last written; bounds a gap that no exchange bounds.
-        """
-        if found.kind == FACTS:
-            try:
-                facts = decode_facts(found.payload)
-            except msgspec.DecodeError:
-                # It verifies but makes no sense: another version wrote it. Its totals tell what it held.
-                damage = Damage(found.start, found.end, LossReason.UNKNOWN_VERSION)
-                self.unread.append(Unread(segment, damage))
-                return self._entry(segment, found, found.totals, max(self.last_at, written_at))
-            count = BySource(*count_facts(facts))
-            before = Totals(found.totals.records - 1, minus(found.totals.journaled, count))
-            entry = self._entry(segment, found, before, facts.ended_at)
-            self.last_at = facts.ended_at
-            return Entry(
-                segment, found.end, facts.ended_at, facts, count, found.totals.records, entry.gaps, entry.lost
-            )
-        entry = self._entry(segment, found, found.totals, max(self.last_at, written_at))
-        gaps, lost = self._told(segment, found)
-        if not entry.gaps and not gaps:
-            return None
-        return entry._replace(gaps=entry.gaps + gaps, lost=plus(entry.lost, lost))
+    def take(self, segment: int, found: Found) -> Entry | None:
+        """Take the next record of a segment; None when it says nothing new."""
+        try:
+            return self._facts(segment, found) if found.kind == FACTS else self._state(segment, found)
+        except msgspec.DecodeError:
+            # It verifies but makes no sense: another version wrote it. Its totals tell what it held.
+            damage = Damage(found.start, found.end, LossReason.UNKNOWN_VERSION)
+            self.unread.append(Unread(segment, damage))
+            return self._entry(segment, found, found.totals, self.last_at)
+
+    def _facts(self, segment: int, found: Found) -> Entry:
+        facts = decode_facts(found.payload)
+        count = BySource(*count_facts(facts))
+        before = Totals(found.totals.records - 1, minus(found.totals.journaled, count))
+        entry = self._entry(segment, found, before, facts.ended_at)
+        self.last_at = facts.ended_at
+        return Entry(
+            segment, found.end, facts.ended_at, facts, count, found.totals.records, entry.gaps, entry.lost
+        )
+
+    def _state(self, segment: int, found: Found) -> Entry | None:
+        """Take what the writer lost since the STATE before."""
+        state = decode_state(found.payload)
+        entry = self._entry(segment, found, found.totals, max(self.last_at, state.at))
+        known, self._losses = self._losses, {row.reason: row.total for row in state.rows}
+        gaps, lost = list(entry.gaps), entry.lost
+        for row in state.rows if known is not None else ():
+            new = minus(row.total, (known or {}).get(row.reason, BySource()))
+            if new.total:
+                since = row.since or self.last_at
+                until = max(since, row.until)
+                gaps.append(self._gap(segment, found.end, row.reason, since, until, row.reason, new.total))
+                lost = plus(lost, new)
+        return entry._replace(gaps=tuple(gaps), lost=lost) if gaps else None
 
     def closing(self, page: PageReading | None, tally: Tally, segment: int, end: int) -> Entry | None:
         """Account the end of a folder whose owner is gone and whose every record is settled.
@@ -134,25 +148,6 @@ class Accounting:
         self.totals = found.totals
         self.unread = []
         return Entry(segment, found.end, at, None, BySource(), found.totals.records, gaps, missing)
-
-    def _told(self, segment: int, found: Found) -> tuple[tuple[Gap, ...], BySource]:
-        """Read a STATE record: what its writer lost since the one before."""
-        try:
-            rows = decode_state(found.payload).rows
-        except msgspec.DecodeError:
-            return (), BySource()
-        known, self._losses = self._losses, {row.reason: row.total for row in rows}
-        if known is None:
-            return (), BySource()
-        gaps, lost = [], BySource()
-        for row in rows:
-            new = minus(row.total, known.get(row.reason, BySource()))
-            if new.total:
-                since = row.since or self.last_at
-                until = max(since, row.until)
-                gaps.append(self._gap(segment, found.end, row.reason, since, until, row.reason, new.total))
-                lost = plus(lost, new)
-        return tuple(gaps), lost
 
     def _closed(self, segment: int, end: int, gaps: tuple[Gap, ...], lost: BySource) -> Entry:
         return Entry(segment, end, self.last_at, None, BySource(), self.totals.records, gaps, lost)

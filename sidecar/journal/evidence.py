@@ -5,10 +5,14 @@ import os
 from pathlib import Path
 from typing import Final
 
+from domain.words import Millis
 from sidecar.journal.layout import OWNER, quarantine_dir
 
 EVIDENCE_MAX: Final = 1024
 """Files kept in quarantine; beyond it damage is told and accounted but no further file is kept."""
+
+UNBORN_MS: Final = 60_000
+"""A worker makes its folder within this time."""
 
 
 def owner_gone(path: Path) -> bool:
@@ -41,3 +45,20 @@ def quarantine(data_dir: Path, segment: Path) -> bool:
         return False
     os.link(segment, link)
     return True
+
+
+def remove_unborn(base: Path, now: Millis) -> list[str]:
+    """Remove what workers left that died while making their folder; give the names they would have had.
+
+    Raises:
+        OSError: one could not be removed.
+    """
+    removed = []
+    for hidden in base.glob(".w*"):
+        born = hidden.stat().st_mtime_ns // 1_000_000
+        if now - born > UNBORN_MS and owner_gone(hidden):
+            for leftover in hidden.iterdir():
+                leftover.unlink()
+            hidden.rmdir()
+            removed.append(hidden.name[1:])
+    return removed

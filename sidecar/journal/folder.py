@@ -15,11 +15,11 @@ from sidecar.journal.evidence import owner_gone, quarantine
 from sidecar.journal.layout import (
     OWNER,
     PAGE,
-    STATE,
     journal_dir,
     quarantine_dir,
     segment_numbers,
     segment_path,
+    started_at,
 )
 from sidecar.journal.page import PageReading, read_page
 from sidecar.journal.reader import Damage, Found, Item, SegmentReader
@@ -181,15 +181,14 @@ class JournalFolder:
 
     def _resume(self, stored: Progress) -> Accounting:
         """Rebuild the running totals at the stored position from the segment it stands in."""
-        started_at = int(self.name.split("-")[1])
         from_start = stored.segment == 0
-        account = Accounting(self.name, started_at, from_start=from_start)
+        account = Accounting(self.name, started_at(self.name), from_start=from_start)
         if not from_start and self._open(stored.segment):
             reader = self._reader
             assert reader is not None
             while reader.offset < stored.offset and (item := reader.next(final=True)) is not None:
                 if not isinstance(item, Damage):
-                    account.take(stored.segment, item, 0)
+                    account.take(stored.segment, item)
             reader.offset = max(reader.offset, stored.offset)
             account.unread = []
         return account
@@ -228,10 +227,7 @@ class JournalFolder:
 
     def _enter(self, found: Found) -> None:
         unread = self._account.unread
-        written_at = 0
-        if self._reader is not None and (unread or found.kind == STATE):
-            written_at = self._reader.written_at_ms
-        entry = self._account.take(self._segment, found, written_at)
+        entry = self._account.take(self._segment, found)
         for item in unread:
             self._keep_evidence(item, costly=entry is not None and entry.lost.total > 0)
         if entry is not None:

@@ -90,9 +90,13 @@ class LossRow(NamedTuple):
 
 
 class LossTotals(NamedTuple):
-    """Payload of a STATE record: one row for every reason that ever lost a fact in this folder."""
+    """Payload of a STATE record: a row for every reason that ever lost a fact in this folder, and when.
+
+    Written first in each segment, `at` also bounds what damage before it may have hidden.
+    """
 
     rows: tuple[LossRow, ...] = ()
+    at: Millis = 0
 
 
 class Totals(NamedTuple):
@@ -143,6 +147,11 @@ def journal_dir(data_dir: Path) -> Path:
 def quarantine_dir(data_dir: Path) -> Path:
     """Give where unreadable segments are kept as evidence."""
     return data_dir / "quarantine"
+
+
+def started_at(name: str) -> Millis:
+    """Give when the worker of a folder of this name started."""
+    return int(name.split("-")[1])
 
 
 def segment_path(folder: Path, number: int) -> Path:

@@ -78,11 +78,6 @@ class SegmentReader:
         """Size of the file now."""
         return os.fstat(self._fd).st_size
 
-    @property
-    def written_at_ms(self) -> int:
-        """When the file was last written, by the file system's clock."""
-        return os.fstat(self._fd).st_mtime_ns // 1_000_000
-
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)

@@ -16,8 +16,9 @@ from domain.record_signal import Slice
 from domain.recorded import BySource, Progress
 from domain.words import Millis
 from sidecar.clock import monotonic_ns, now_ms
+from sidecar.journal.evidence import remove_unborn
 from sidecar.journal.folder import JournalFolder
-from sidecar.journal.layout import FOLDER_NAME, journal_dir
+from sidecar.journal.layout import FOLDER_NAME, journal_dir, started_at
 from sidecar.journal.page import PageReading, departed
 
 PAUSE_MIN_SECONDS: Final = 0.002
@@ -172,6 +173,7 @@ class JournalTail:
         self._listed_ns, self._listed_stamp = now, stamp
         names = []
         with contextlib.suppress(OSError):
+            remove_unborn(journal_dir(self._data_dir), self._clock())
             names = [entry.name for entry in journal_dir(self._data_dir).iterdir() if entry.is_dir()]
         found = set(filter(FOLDER_NAME.fullmatch, names)) - self._folders.keys() - self._left
         for name in sorted(found, key=_age)[: FOLDERS_MAX - len(self._folders)]:
@@ -212,7 +214,7 @@ class JournalTail:
 
 def _age(name: str) -> tuple[int, str]:
     """Order folders by the start of their worker."""
-    return int(name.split("-")[1]), name
+    return started_at(name), name
 
 
 def _sum(counts: Iterable[BySource]) -> BySource:

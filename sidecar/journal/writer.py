@@ -240,7 +240,7 @@ class JournalWriter:
         return whole, reason_of(failure)
 
     def _state_record(self) -> bytes:
-        payload = encode(self.page.losses())
+        payload = encode(self.page.losses()._replace(at=self._clock()))
         return frame(STATE, payload, *self._written[1:]) + payload
 
     def _open(self) -> OwnFolder:

@@ -1,6 +1,7 @@
 """Builders and a recorder's book for the journal's tests."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.builders import exchange, redacted_signal
 
 STARTED = 1_700_000_000_000
 ROOM = 1 << 30
+COUNT = 4
 
 
 def facts(
@@ -76,6 +78,25 @@ class Folder(NamedTuple):
             (path / PAGE).write_bytes(self.page)
         (path / OWNER).touch()
         return path
+
+
+def damaged(folder: Folder, seed: int) -> Folder:
+    """Overwrite, zero, cut out and insert stretches of its segments, as this seed has it."""
+    dice = random.Random(seed)
+    segments = [bytearray(segment) for segment in folder.segments]
+    for _ in range(dice.randrange(1, 12)):
+        segment = dice.choice(segments)
+        at, size = dice.randrange(len(segment)), dice.randrange(1, 3000)
+        kind = dice.randrange(4)
+        if kind == 0:
+            segment[at : at + size] = dice.randbytes(len(segment[at : at + size]))
+        elif kind == 1:
+            segment[at : at + size] = bytes(len(segment[at : at + size]))
+        elif kind == 2:
+            del segment[at : at + size]
+        else:
+            segment[at:at] = dice.randbytes(size)
+    return folder._replace(segments=[bytes(segment) for segment in segments])
 
 
 class Seconds:

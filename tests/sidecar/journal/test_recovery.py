@@ -7,27 +7,7 @@ import pytest
 
 from sidecar.journal.layout import HEAD, SEGMENT_HEAD, journal_dir, quarantine_dir
 from sidecar.journal.page import PAGE_BYTES
-from tests.sidecar.journal.journaling import STARTED, Folder, facts, recovered, write_journal
-
-COUNT = 4
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """One segment with four exchanges of one fact each."""
-    made = tmp_path_factory.mktemp("small")
-    return Folder.load(write_journal(made, (facts(n) for n in range(COUNT))))
-
-
-@pytest.fixture(scope="module")
-def long(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """Several segments with exchanges of two facts each."""
-    made = tmp_path_factory.mktemp("long")
-    folder = Folder.load(
-        write_journal(made, (facts(n, count=2, padding=200) for n in range(600)), max_bytes=8 << 16)
-    )
-    assert len(folder.segments) > 3
-    return folder
+from tests.sidecar.journal.journaling import COUNT, STARTED, Folder, damaged, recovered
 
 
 def record_starts(segment: bytes) -> list[int]:
@@ -92,21 +72,7 @@ def test_every_single_bit_flip_costs_at_most_one_record_and_the_loss_is_exact(
 @pytest.mark.parametrize("seed", range(12))
 def test_random_damage_loses_exactly_what_it_hit(long: Folder, tmp_path: Path, seed: int) -> None:
     """Overwritten, zeroed, cut out and inserted stretches: what is not recorded is accounted, once."""
-    dice = random.Random(seed)
-    segments = [bytearray(segment) for segment in long.segments]
-    for _ in range(dice.randrange(1, 12)):
-        segment = dice.choice(segments)
-        at, size = dice.randrange(len(segment)), dice.randrange(1, 3000)
-        kind = dice.randrange(4)
-        if kind == 0:
-            segment[at : at + size] = dice.randbytes(len(segment[at : at + size]))
-        elif kind == 1:
-            segment[at : at + size] = bytes(len(segment[at : at + size]))
-        elif kind == 2:
-            del segment[at : at + size]
-        else:
-            segment[at:at] = dice.randbytes(size)
-    long._replace(segments=[bytes(segment) for segment in segments]).put(tmp_path)
+    damaged(long, seed).put(tmp_path)
 
     book = recovered(tmp_path)
 
