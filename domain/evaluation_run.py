@@ -12,10 +12,10 @@ from domain.evaluation_task import Task, aim, begin
 from domain.fold import fold
 from domain.fold_on import fold_on
 from domain.fold_state import Change, Folded, FoldState, Setting, keep, to_text
-from domain.fold_supply import Move, supply
+from domain.fold_supply import supply
 from domain.health import preview_of, view_of
 from domain.health_ports import Checkpoint, Evaluating, Fact, OperatorAction, SavedState, Span
-from domain.resume import LiveFolds, SavedFold, saved_to_text
+from domain.resume import LiveFolds, saved_to_text
 from domain.signal import TIME_MAX
 from domain.words import ActionKind, EvaluationReason, Millis
 
@@ -106,7 +106,7 @@ class Run:
         for task, move in zip(self.tasks, moves, strict=True):
             material, until = supplied[task.instance_id]
             until = max(until, move.passed)
-            task.folded = fold(task.start, material, until, self._setting)
+            task.folded = fold(task.start.state, material, until, self._setting)
             if until < self._now:
                 rest = move._replace(state=task.folded.state, passed=until, entering=None)
                 task.folded = _joined(task.folded, fold_on(self._evaluating, rest, self._setting))
@@ -156,7 +156,7 @@ class Run:
             task.decisions.append(decide.with_evidence(self._evaluating, decision))
 
     def _state_at(self, task: Task, at: Millis) -> FoldState:
-        move = Move(task.instance_id, task.start, task.start.at, at, None, task.seq, task.actions)
+        move = task.start.move(task.instance_id, at, seq_max=task.seq, actions_max=task.actions)
         return fold_on(self._evaluating, move, self._setting).state
 
     def _saved(self, task: Task) -> SavedState:
@@ -164,8 +164,8 @@ class Run:
         future_at = self._future_at(task)
         decided_at = max([task.held.decided_at, *(made.evaluated_at for made in task.decisions)])
         version = 1 if task.saved is None else task.saved.version + 1
-        held = SavedFold(state, future_at, decided_at)
-        kept = self._lives.joined(task.kept, task.start.at + 1, task.folded.kept, self._now)
+        held = task.held._replace(state=state, future_at=future_at, decided_at=decided_at)
+        kept = self._lives.joined(task.kept, task.start.state.at + 1, task.folded.kept, self._now)
         self._lives.put(task.instance_id, version, held, kept)
         return SavedState(
             task.instance_id,

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from domain.decision import Decision
-from domain.fold_state import Folded, FoldState, Setting
+from domain.fold_state import NEVER, Folded, FoldState, Setting
 from domain.fold_supply import Move
 from domain.health_ports import Evaluating, Fact, OperatorAction, SavedState
-from domain.resume import LiveFolds, SavedFold, before_in, saved_from_text, start_before
+from domain.resume import LiveFolds, SavedFold, Start, before_in, saved_from_text, start_before
 from domain.signal import TIME_MAX
 from domain.words import Millis
 
@@ -31,7 +31,7 @@ class Task:
         kept: states in memory to go back to.
         new: facts that arrived behind the row.
         seq, actions: arrival bounds of this evaluation.
-        start: state it resumes from.
+        start: where it resumes from.
         late_from: date of the earliest new fact or action in the folded past, None: none is.
         switched: another setting saved the row.
         entering: all facts behind `start`, when they are at hand.
@@ -46,7 +46,7 @@ class Task:
     new: list[Fact]
     seq: int
     actions: int
-    start: FoldState
+    start: Start
     late_from: Millis | None = None
     switched: bool = False
     entering: list[Fact] | None = None
@@ -65,7 +65,8 @@ class Task:
 
     def move(self, until: Millis) -> Move:
         """Give the fold's way to go."""
-        return Move(self.instance_id, self.start, self.start.at, until, self.entering, self.seq, self.actions)
+        move = self.start.move(self.instance_id, until, seq_max=self.seq, actions_max=self.actions)
+        return move._replace(entering=self.entering)
 
 
 def begin(
@@ -101,12 +102,12 @@ def aim(
     """Find out where to resume, and whether the new facts are all that enters."""
     if task.saved is not None and task.saved.setting != setting.id:
         task.switched = True
-        task.start = start_before(evaluating, task.instance_id, TIME_MAX, setting).state
+        task.start = start_before(evaluating, task.instance_id, TIME_MAX, setting)
         task.kept = ()
         return
     dates = [fact.occurred_at for fact in task.new] + ([] if action is None else [action.at])
-    if any(at <= task.start.at for at in dates):
-        _go_back(evaluating, task, dates, setting)
+    if dates and min(dates) <= task.held.state.at:
+        _go_back(evaluating, task, min(dates), setting)
     waiting = task.held.future_at is not None and task.held.future_at <= now
     if task.late_from is None and not waiting:
         task.entering = [fact for fact in task.new if fact.occurred_at <= now]
@@ -124,8 +125,9 @@ def _task(
     seq = max((fact.seq for fact in new), default=0)
     acted = 0 if action is None else action.seq
     if saved is None:
-        start = start_before(evaluating, instance_id, 0, setting).state
-        return Task(instance_id, None, SavedFold(start), (), new, seq, acted, start)
+        start = start_before(evaluating, instance_id, 0, setting)
+        held = SavedFold(start.state, None, NEVER, start.horizon, start.horizon_seq)
+        return Task(instance_id, None, held, (), new, seq, acted, start)
     live = lives.get(instance_id, saved.version)
     held = saved_from_text(saved.state) if live is None else live.saved
     return Task(
@@ -133,21 +135,17 @@ def _task(
         saved,
         held,
         () if live is None else live.kept,
-        new,
+        [fact for fact in new if fact.occurred_at > held.horizon],
         max(seq, saved.seq),
         max(acted, saved.actions),
-        held.state,
+        held.start(),
     )
 
 
-def _go_back(evaluating: Evaluating, task: Task, dates: list[Millis], setting: Setting) -> None:
-    state = before_in(task.kept, min(dates))
+def _go_back(evaluating: Evaluating, task: Task, late_from: Millis, setting: Setting) -> None:
+    task.late_from = late_from
+    state = before_in(task.kept, late_from)
     if state is None:
-        start = start_before(evaluating, task.instance_id, min(dates), setting)
-        task.new = [fact for fact in task.new if fact.occurred_at > start.horizon]
-        dates = [at for at in dates if at > start.horizon]
-        if not any(at <= task.start.at for at in dates):
-            return  # all of it is older than what is still folded
-        state = start.state
-    task.late_from = min(dates)
-    task.start = state
+        task.start = start_before(evaluating, task.instance_id, late_from, setting)
+    else:
+        task.start = task.held.start(state)

@@ -210,10 +210,10 @@ def from_values(values: Sequence[Any]) -> FoldState:
     )
 
 
-def rebased(state: FoldState) -> FoldState:
+def rebased(state: FoldState, at: Millis) -> FoldState:
     """Give the base that another window length or rule set folds from: its windows begin behind it."""
     return state._replace(
-        floor=state.at,
+        floor=at,
         rolling=EMPTY,
         point_opened_at=None,
         point=EMPTY,

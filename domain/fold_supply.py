@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from domain.fact import Fact
 from domain.fold_material import Material, earliest_sent, entries_of, reports_of
-from domain.fold_state import FoldState
+from domain.fold_state import NEVER, FoldState
 from domain.health_ports import HealthReading, OperatorAction, Span
 from domain.recorded import RecordedSignal
 from domain.words import Millis
@@ -27,6 +27,7 @@ class Move(NamedTuple):
         until: where it should go.
         entering: the facts dated behind `passed`, when they are all at hand; None: read them.
         seq_max, actions_max: arrival bounds, None for all. `actions_max` 0: there are none, do not look.
+        horizon, horizon_seq: facts dated up to the horizon that arrived behind this number are not folded.
     """
 
     instance_id: str
@@ -36,6 +37,14 @@ class Move(NamedTuple):
     entering: Sequence[Fact] | None = None
     seq_max: int | None = None
     actions_max: int | None = None
+    horizon: Millis = NEVER
+    horizon_seq: int = 0
+
+    def folds(self, fact: Fact) -> bool:
+        """Tell whether this fold knows a fact at all."""
+        if self.seq_max is not None and fact.seq > self.seq_max:
+            return False
+        return fact.occurred_at > self.horizon or fact.seq <= self.horizon_seq
 
 
 class Supplied(NamedTuple):
@@ -112,15 +121,16 @@ def _leaving(move: Move, window_ms: int) -> Span | None:
 
 def _part(move: Move, found: Sequence[Fact], facts_max: int) -> _Part:
     leaving = [fact for fact in found if fact.occurred_at <= move.passed]
+    leaving_cut = len(leaving) >= facts_max
     entering = [fact for fact in found if fact.occurred_at > move.passed]
     entering_cut = len(entering) >= facts_max
     if move.entering is not None:
         entering = sorted(move.entering, key=lambda fact: fact.occurred_at)
         entering_cut = False
     return _Part(
-        leaving,
+        [fact for fact in leaving if move.folds(fact)],
         entering,
-        leaving[-1].occurred_at if len(leaving) >= facts_max else None,
+        leaving[-1].occurred_at if leaving_cut else None,
         entering[-1].occurred_at if entering_cut else None,
     )
 
@@ -161,7 +171,7 @@ def _supplied(
         until = min(until, part.entering_until - 1)
     if part.leaving_until is not None:
         until = min(until, part.leaving_until + window_ms)
-    known = [f for f in reports if move.seq_max is None or f.seq <= move.seq_max]
+    known = [fact for fact in reports if move.folds(fact)]
     sent = earliest_sent([*known, *part.entering]) if latency_rules else None
     leaving = entries_of(part.leaving, sent)
     entering = entries_of((f for f in part.entering if f.occurred_at <= until), sent)

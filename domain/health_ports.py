@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from domain.fact import Fact as Fact  # the ports speak of facts: importable from here as well
+from domain.fact import Fact as Fact  # noqa: PLC0414 - the ports speak of facts: importable from here too
 from domain.snapshot import Snapshot
 from domain.words import (
     ActionKind,

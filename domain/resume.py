@@ -20,6 +20,7 @@ from domain.fold_state import (
     rebased,
     to_text,
 )
+from domain.fold_supply import Move
 from domain.health_ports import HealthReading
 from domain.words import Millis
 
@@ -39,49 +40,68 @@ class Start(NamedTuple):
     """Where to fold from.
 
     Attributes:
-        state: dated before the time asked for.
-        horizon: facts dated up to here are recorded, not folded; `NEVER` where nothing was dropped yet.
+        state: dated before the time asked for, or the base.
+        horizon: time of the base, `NEVER` where nothing was dropped yet.
+        horizon_seq: facts that arrived behind this number and are dated up to the horizon are not folded.
     """
 
     state: FoldState
     horizon: Millis = NEVER
+    horizon_seq: int = 0
+
+    def move(
+        self, instance_id: str, until: Millis, *, seq_max: int | None = None, actions_max: int | None = None
+    ) -> Move:
+        """Give the way from here."""
+        passed = max(self.state.at, self.horizon)
+        return Move(
+            instance_id, self.state, passed, until, None, seq_max, actions_max, self.horizon, self.horizon_seq
+        )
 
 
 def start_before(reading: HealthReading, instance_id: str, before: Millis, setting: Setting) -> Start:
     """Find the newest stored state dated before a time; the base itself where the time lies before it."""
     base = reading.base(instance_id)
-    horizon = NEVER if base is None else base.at
     point = reading.checkpoint(instance_id, before, setting.id)
-    if point is not None and point.at >= horizon:
-        return Start(from_text(point.state), horizon)
     if base is None:
-        return Start(initial(setting.rules))
+        return Start(initial(setting.rules) if point is None else from_text(point.state))
+    if point is not None and point.at > base.at:
+        return Start(from_text(point.state), base.at, base.seq)
     state = from_text(base.state)
-    return Start(state if base.setting == setting.id else rebased(state), horizon)
+    return Start(state if base.setting == setting.id else rebased(state, base.at), base.at, base.seq)
 
 
 class SavedFold(NamedTuple):
     """What a saved state's text holds.
 
     Attributes:
+        state: behind its last step.
         future_at: date of the earliest fact that waits in the future (the fold, 13).
         decided_at: newest date a stored decision speaks of; late facts behind it change none.
+        horizon, horizon_seq: time and arrival bound of the base; later facts dated up to it are not folded.
     """
 
     state: FoldState
     future_at: Millis | None = None
     decided_at: Millis = NEVER
+    horizon: Millis = NEVER
+    horizon_seq: int = 0
+
+    def start(self, state: FoldState | None = None) -> Start:
+        """Start from here, or from an earlier state of the same fold."""
+        return Start(self.state if state is None else state, self.horizon, self.horizon_seq)
 
 
 def saved_to_text(saved: SavedFold) -> str:
     """Write it."""
-    return f"[{json.dumps(saved.future_at)},{saved.decided_at},{to_text(saved.state)}]"
+    numbers = json.dumps(saved[1:], separators=(",", ":"))
+    return f"[{to_text(saved.state)},{numbers}]"
 
 
 def saved_from_text(text: str) -> SavedFold:
     """Read it."""
-    future_at, decided_at, values = json.loads(text)
-    return SavedFold(from_values(values), future_at, decided_at)
+    values, numbers = json.loads(text)
+    return SavedFold(from_values(values), *numbers)
 
 
 class Live(NamedTuple):
