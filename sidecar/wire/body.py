@@ -26,6 +26,13 @@ UNTIL_CLOSE: Final = -2
 # hop-by-hop, and their content has no meaning here. BWS is allowed only where an extension follows it.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER_FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t\x20-\x7e\x80-\xff]*\r\n")
+# What such lines may look like before they are whole; anything else can be refused at once.
+_SIZE_LINE_BEGUN: Final = re.compile(
+    rb"(?:[0-9A-Fa-f]{1,15}(?:\r|[ \t]*|[ \t]*;[\t\x20-\x7e\x80-\xff]*\r?))?"
+)
+_TRAILER_FIELD_BEGUN: Final = re.compile(
+    rb"(?:\r|[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t\x20-\x7e\x80-\xff]*\r?)?)?"
+)
 _FREE_BYTES_A_CHUNK: Final = 32
 
 # RFC 9110 section 6.5.1: fields of framing, routing, or request control do not belong into trailers.
@@ -174,13 +181,7 @@ class ChunkedBody:
         """Keep an unfinished size line, unless no continuation could make it a good one."""
         if len(data) - line > self._limits.chunk_line_bytes_max:
             raise Refused(Reason.CHUNK_OVERHEAD)
-        text = data[line:]
-        if b"\n" in text or (b"\r" in text and not text.endswith(b"\r")):
-            raise Refused(Reason.BAD_CHUNK)
-        digits = text.rstrip(b"\r")
-        if digits and _SIZE_LINE.match(digits + b"\r\n") is None and not _UNFINISHED.fullmatch(digits):
-            raise Refused(Reason.BAD_CHUNK)
-        if text == b"\r":
+        if _SIZE_LINE_BEGUN.fullmatch(data, line) is None:
             raise Refused(Reason.BAD_CHUNK)
         self._held = data[start:]
 
@@ -208,15 +209,11 @@ class ChunkedBody:
 
     def _keep_trailers(self, data: bytes, start: int, line: int) -> None:
         """Keep an unfinished trailer section within its bound, unless its last line is already broken."""
-        text = data[line:]
-        if b"\n" in text or (b"\r" in text and not text.endswith(b"\r")) or text[:1] in {b" ", b"\t"}:
+        if _TRAILER_FIELD_BEGUN.fullmatch(data, line) is None:
             raise Refused(Reason.BAD_TRAILER)
         if len(data) - start > self._limits.head_bytes_max:
             raise Refused(Reason.HEAD_TOO_LARGE)
         self._held = data[start:]
-
-
-_UNFINISHED: Final = re.compile(rb"[0-9A-Fa-f]{1,15}[ \t]*")
 
 
 def decoder(framing: int, limits: Limits) -> BodyDecoder:

@@ -54,8 +54,19 @@ class CallerConnection(Connection):
     """
 
     __slots__ = (
-        "_buffer", "_first_byte_ns", "_half_line", "_lingered", "_unsent", "ahead", "blocked", "deadline",
-        "eof", "forwarder", "mode", "over", "user",
+        "_buffer",
+        "_empty_line",
+        "_first_byte_ns",
+        "_lingered",
+        "_unsent",
+        "ahead",
+        "blocked",
+        "deadline",
+        "eof",
+        "forwarder",
+        "mode",
+        "over",
+        "user",
     )  # fmt: skip
 
     def __init__(self, forwarder: "Forwarder") -> None:
@@ -72,7 +83,7 @@ class CallerConnection(Connection):
         self._first_byte_ns = 0
         self._lingered = 0
         self._unsent = 0
-        self._half_line = False
+        self._empty_line = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection in."""
@@ -143,10 +154,11 @@ class CallerConnection(Connection):
         limits = forwarder.limits
         try:
             if self._buffer is None:
-                if self._half_line or not _A <= data[0] <= _Z:
+                if self._empty_line or not _A <= data[0] <= _Z:
                     data = self._without_empty_line(data)
                     if not data:
                         return
+                self._empty_line = b""
                 self._first_byte_ns = monotonic_ns()
                 end = data.find(END) + 4
                 if end == len(data):
@@ -173,13 +185,15 @@ class CallerConnection(Connection):
         self._begin(request, rest)
 
     def _without_empty_line(self, data: bytes) -> bytes:
-        """Skip an empty line before a request (RFC 9112 section 2.2); refuse what is no method."""
-        if self._half_line:
-            data = b"\r" + data
-        self._half_line = data == b"\r"
-        if self._half_line:
+        """Skip one empty line before a request (RFC 9112 section 2.2); refuse what is no method."""
+        before = self._empty_line
+        self._empty_line = line = (before + data)[:2]
+        if line == b"\r":
             return b""
-        data = data.removeprefix(b"\r\n")
+        if line == b"\r\n":
+            data = data[2 - len(before) :]
+        elif line.startswith(b"\r"):
+            raise Refused(Reason.BARE_CR)
         if data and not _A <= data[0] <= _Z:
             raise Refused(Reason.BAD_METHOD)
         return data

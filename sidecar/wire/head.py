@@ -178,9 +178,14 @@ def _read_line(line: bytes) -> Field:
     return Field((name, value), meaning, int(number))
 
 
+def _break_in(line: bytes) -> Reason | None:
+    """Name what breaks a line that should have none of it, its CRLF being gone."""
+    return next((reason for byte, reason in _BROKEN.items() if byte in line), None)
+
+
 def _line_fault(line: bytes) -> Reason:
-    if (broken := _BROKEN_LINE.search(line)) is not None:
-        return _BROKEN[broken[0][:1]]
+    if (broken := _break_in(line)) is not None:
+        return broken
     if line[:1] in {b" ", b"\t"}:
         return Reason.FOLDED_FIELD
     return Reason.SPACE_BEFORE_COLON if _SPACED.match(line) is not None else Reason.BAD_FIELD
@@ -188,8 +193,8 @@ def _line_fault(line: bytes) -> Reason:
 
 def start_line_fault(line: bytes) -> Reason:
     """Name what is wrong with a first line."""
-    if (broken := _BROKEN_LINE.search(line)) is not None:
-        return _BROKEN[broken[0][:1]]
+    if (broken := _break_in(line)) is not None:
+        return broken
     version = line.rpartition(b" ")[2]
     if version.startswith(b"HTTP/") and version not in {b"HTTP/1.1", b"HTTP/1.0"}:
         return Reason.BAD_VERSION
