@@ -81,14 +81,19 @@ def wrk(address: str, folder: Path, *, connections: int, seconds: float, instanc
         check=False,
         timeout=seconds + 60,
     )
-    return _read_wrk(done.stdout + done.stderr)
+    return read_wrk(done.stdout + done.stderr)
 
 
 def _lua(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _read_wrk(text: str) -> Closed:
+def read_wrk(text: str) -> Closed:
+    """Read what wrk printed.
+
+    Raises:
+        RuntimeError: it holds no result.
+    """
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     total = re.search(r"(\d+) requests in", text)
     half = re.search(r"50%\s+([\d.]+)(us|ms|s)", text)

@@ -74,8 +74,8 @@ class SidecarChild:
         ended = spawn(self._process.wait(), name="demo sidecar end")
         await asyncio.wait({self._ready, ended}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not self._ready.done():
+            why = "was not ready in time" if self.alive else f"ended with {self._process.returncode}"
             await self.stop()
-            why = f"ended with {self._process.returncode}" if ended.done() else "was not ready in time"
             raise SidecarFailedError("\n".join([f"the sidecar {why}; its last lines:", *self._tail]))
         self.listeners = self._ready.result()
         return self.listeners

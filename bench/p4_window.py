@@ -1,0 +1,137 @@
+"""P4: what recording a signal costs with few and with many in the instance's window, evaluation included.
+
+Ours: `RecordReputationSignal` and `EvaluateInstanceHealth` on SQLite, in batches as the recorder makes them
+and one by one. Beside it the reference's way: insert one row, read the whole window back, evaluate it.
+"""
+
+import statistics
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from bench.report import Row, Setting, at_least, at_most, note
+from domain import fold_state
+from domain.evaluate_health import EvaluateInstanceHealth
+from domain.evaluation import evaluate_window, measures
+from domain.exchange import ExchangeFacts, Outcome
+from domain.fold_supply import fact_of
+from domain.record_signal import RecordReputationSignal, Slice
+from domain.recorded import Progress
+from domain.signal import Signal
+from domain.snapshot import count as count_facts
+from domain.timeline import TimelineQuery
+from domain.words import Direction, Millis, SignalType, Source
+from exporters.sql.store import SqlStore
+from sidecar.clock import monotonic_ns
+
+WINDOW_MS: Final = 1_800_000
+SPAN_MS: Final = 1_500_000
+"""The window's content is spread over this; the rest leaves room for what is measured."""
+NOW: Final = 1_770_000_000_000
+BATCH: Final = 100
+FEW: Final = 1000
+MANY: Final = 100_000
+ROUNDS: Final = 60
+INSTANCE: Final = "sales-1"
+_TYPES: Final = (
+    (SignalType.MESSAGE_SENT, Source.DISPATCH),
+    (SignalType.SEND_LATENCY_OBSERVED, Source.DISPATCH),
+    (SignalType.MESSAGE_DELIVERED, Source.WEBHOOK),
+    (SignalType.MESSAGE_READ, Source.WEBHOOK),
+)
+
+
+def measure(setting: Setting) -> list[Row]:
+    """Run the section."""
+    many = MANY // 10 if setting.quick else MANY
+    few_batch, few_single, reference = _with(setting.folder / "few", FEW, reference_too=True)
+    many_batch, many_single, _ = _with(setting.folder / "many", many, reference_too=False)
+    return [
+        note(f"{FEW:,} in the window, batches of {BATCH}", f"{few_batch:.1f} us a signal"),
+        note(f"{many:,} in the window, batches of {BATCH}", f"{many_batch:.1f} us a signal"),
+        at_most("many / few, in batches", many_batch / few_batch, 1.3),
+        note(f"{FEW:,} in the window, one by one", f"{few_single:.0f} us a signal"),
+        note(f"{many:,} in the window, one by one", f"{many_single:.0f} us a signal"),
+        at_most("many / few, one by one", many_single / few_single, 1.3),
+        note(f"{FEW:,} in the window, the reference's way", f"{reference:.0f} us a signal"),
+        at_least("the reference's way / ours in batches", reference / few_batch, 50.0),
+    ]
+
+
+class _Subject:
+    """One store with one instance, and the two ways to add to it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.store = SqlStore(f"sqlite:///{folder / 'sidecar.sqlite3'}", sidecar_id="bench")
+        self.store.open()
+        self._record = RecordReputationSignal(self.store)
+        self._evaluate = EvaluateInstanceHealth(self.store, fold_state.setting_of(WINDOW_MS))
+        self._number = count()
+
+    def fill(self, signals: int) -> None:
+        """Spread signals over the window, up to now."""
+        step = SPAN_MS / signals
+        for first in range(0, signals, 500):
+            at = [NOW - SPAN_MS + int((first + n) * step) for n in range(min(500, signals - first))]
+            self.add(at, at[-1])
+
+    def add(self, at: list[Millis], now: Millis) -> None:
+        """Record facts dated so, and evaluate."""
+        numbers = [next(self._number) for _ in at]
+        exchanges = [_exchange(number, when) for number, when in zip(numbers, at, strict=True)]
+        progress = Progress("bench", 1, numbers[-1] + 1)
+        recorded = self._record([Slice(progress, exchanges)], now)
+        self._evaluate.touched(recorded.signals, now)
+
+    def add_as_the_reference(self, at: Millis) -> None:
+        """Insert one row, read the whole window back, evaluate."""
+        number = next(self._number)
+        self._record([Slice(Progress("bench", 1, number + 1), [_exchange(number, at)])], at)
+        page = self.store.timeline(TimelineQuery(INSTANCE, at - WINDOW_MS, at, limit=5000))
+        facts = [fact_of(row) for row in page.signals]
+        evaluate_window(measures(count_facts(facts, at - WINDOW_MS, at)))
+
+
+def _exchange(number: int, at: Millis) -> ExchangeFacts:
+    signal_type, source = _TYPES[number % 4]
+    message = f"3EB0{number // 4:016X}"
+    signal = Signal(signal_type, source, INSTANCE, at, message, context={"httpStatus": 200}, basis=message)
+    return ExchangeFacts(
+        f"x-{number}",
+        at,
+        Direction.DISPATCH,
+        "turbozap",
+        "POST",
+        "/message/{instance}/text",
+        200,
+        None,
+        1000,
+        800,
+        Outcome.READ,
+        signals=(signal,),
+    )
+
+
+def _with(folder: Path, signals: int, *, reference_too: bool) -> tuple[float, float, float]:
+    """Give microseconds a signal: in batches, one by one, and the reference's way (0 when not asked for)."""
+    subject = _Subject(folder)
+    try:
+        subject.fill(signals)
+        clock = count(NOW + 1)
+        batches = _median(lambda: subject.add([next(clock) for _ in range(BATCH)], next(clock))) / BATCH
+        single = _median(lambda: subject.add([next(clock)], next(clock)))
+        reference = _median(lambda: subject.add_as_the_reference(next(clock))) if reference_too else 0.0
+    finally:
+        subject.store.close()
+    return batches, single, reference
+
+
+def _median(work: Callable[[], None]) -> float:
+    took = []
+    for _ in range(ROUNDS):
+        began = monotonic_ns()
+        work()
+        took.append((monotonic_ns() - began) / 1e3)
+    return statistics.median(took)
