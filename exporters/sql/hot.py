@@ -26,13 +26,17 @@ KEYS_MAX: Final = 1000
 """Keys looked up at once; bounds the statement, not the batch."""
 
 
+def _quoted(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
 class HotStatements(NamedTuple):
     """SQL text for one database; parameters in the order of the named columns.
 
     Attributes:
-        insert_signal: `SIGNAL_COLUMNS`.
-        insert_head: instance id; does nothing where the row exists.
-        save_head: instance id, updatedAt, `HEAD_COLUMNS`.
+        insert_signal: `SIGNAL_COLUMNS`; on PostgreSQL a COPY that takes rows.
+        insert_heads: `single_keys` of instance ids; inserts those that are missing. PostgreSQL only.
+        save_heads: instance id, updatedAt, `HEAD_COLUMNS`; on PostgreSQL an array each.
         save_progress, insert_gap, save_alias, insert_refused: all columns of their tables.
         select_aliases: `single_keys` of aliases; gives alias, instance id.
         select_heads: `single_keys` of instance ids, locked on PostgreSQL; gives instance id, `HEAD_COLUMNS`.
@@ -41,8 +45,8 @@ class HotStatements(NamedTuple):
     """
 
     insert_signal: str
-    insert_head: str
-    save_head: str
+    insert_heads: str
+    save_heads: str
     save_progress: str
     insert_gap: str
     save_alias: str
@@ -56,10 +60,16 @@ class HotStatements(NamedTuple):
 def hot_statements(dialect: Dialect) -> HotStatements:
     """Compile the statements for one database."""
     position = ("segment", "offset", "tally")
+    postgresql = dialect.name == "postgresql"
     return HotStatements(
-        insert(dialect, reputation_signal, SIGNAL_COLUMNS),
-        insert_new(dialect, instance_reputation, ("instanceId",)),
-        upsert(dialect, instance_reputation, ("instanceId",), ("updatedAt", *HEAD_COLUMNS)),
+        _COPY_SIGNALS if postgresql else insert(dialect, reputation_signal, SIGNAL_COLUMNS),
+        _INSERT_HEADS if postgresql else "",
+        _SAVE_HEADS.format(
+            columns=_quoted(HEAD_COLUMNS),
+            values=", ".join(f'"{name}" = excluded."{name}"' for name in HEAD_COLUMNS),
+        )
+        if postgresql
+        else upsert(dialect, instance_reputation, ("instanceId",), ("updatedAt", *HEAD_COLUMNS)),
         upsert(dialect, journal_position, ("sidecarId", "journal"), position),
         insert_new(dialect, signal_gap, names(signal_gap)),
         upsert(dialect, instance_alias, ("alias",), ("instanceId",)),
@@ -67,6 +77,19 @@ def hot_statements(dialect: Dialect) -> HotStatements:
         *(lookup.format(head=_HEAD, **_KEYS[dialect.name]) for lookup in _LOOKUPS),
     )
 
+
+# Measured for 500 rows: COPY takes 3 us of our time a row and 18 in all, a pipelined executemany 11 and 21,
+# arrays through unnest 21 and 42. The few columns of a head go as arrays: COPY cannot overwrite.
+_COPY_SIGNALS: Final = f"COPY reputation_signal ({_quoted(SIGNAL_COLUMNS)}) FROM STDIN"
+# In one order for every sidecar: two that meet the same new instances wait for each other in a row.
+_INSERT_HEADS: Final = """INSERT INTO instance_reputation ("instanceId")
+    SELECT k.a FROM unnest(%s::text[]) AS k(a)
+    WHERE NOT EXISTS (SELECT FROM instance_reputation AS t WHERE t."instanceId" = k.a)
+    ORDER BY k.a COLLATE "C" ON CONFLICT DO NOTHING"""
+_SAVE_HEADS: Final = """INSERT INTO instance_reputation ("instanceId", "updatedAt", {columns})
+    SELECT * FROM unnest(%s::text[], %s::timestamp[], %s::text[], %s::jsonb[], %s::bigint[],
+        %s::timestamp[], %s::text[], %s::timestamp[])
+    ON CONFLICT ("instanceId") DO UPDATE SET "updatedAt" = excluded."updatedAt", {values}"""
 
 _HEAD: Final = ", ".join(f't."{name}"' for name in HEAD_COLUMNS)
 _LOOKUPS: Final = (

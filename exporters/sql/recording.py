@@ -10,11 +10,12 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from domain.recorded import BySource, Gap, InstanceHead, Progress, RecordedSignal, Tally
 from domain.words import Connection, Millis
+from exporters.sql.copying import ContentRefused, copy_rows
 from exporters.sql.hot import KEYS_MAX, HotStatements, pair_keys, single_keys
 from exporters.sql.json_text import dumps, loads
 from exporters.sql.types import LATENCY_MAX, from_timestamp, to_timestamp
 
-CONTENT_FAULTS: Final = (DataError, IntegrityError, OverflowError, TypeError, UnicodeError)
+CONTENT_FAULTS: Final = (ContentRefused, DataError, IntegrityError, OverflowError, TypeError, UnicodeError)
 """What the database or its driver raise when they refuse a row for what is in it: a NUL, a lone surrogate, a
 number out of range, a key that exists. The same row is refused at every try."""
 
@@ -50,13 +51,16 @@ class SqlRecording:
     def lock(self, instance_ids: Sequence[str]) -> dict[str, InstanceHead]:
         """Lock these instances in ascending order and give their heads; one never seen has an empty head.
 
-        On PostgreSQL missing rows are inserted first: a row that does not exist cannot be locked, and two
-        sidecars that meet a new instance at once must wait for each other.
+        On PostgreSQL missing rows are inserted first, all of them: what does not exist cannot be locked, and
+        two sidecars that meet a new instance at once must wait for each other. Who inserts holds no lock
+        yet, so that no two can wait for each other in a circle.
         """
         heads = {instance_id: InstanceHead(instance_id) for instance_id in instance_ids}
-        for keys in _chunks(sorted(heads)):
-            if self._postgresql:
-                self._run(self._statements.insert_head, [(key,) for key in keys])
+        in_order = sorted(heads)
+        if self._postgresql:
+            for keys in _chunks(in_order):
+                self._run(self._statements.insert_heads, single_keys(self._dialect, keys))
+        for keys in _chunks(in_order):
             for row in self._run(self._statements.select_heads, single_keys(self._dialect, keys)):
                 heads[row[0]] = self._head(row)
         self._loaded.update(heads)
@@ -93,22 +97,24 @@ class SqlRecording:
             return
         stored = self._stored
         at = stored(self._recorded_at or max(head.last_signal_at for head in changed))
-        self._run(
-            self._statements.save_head,
-            [
-                (
-                    head.instance_id,
-                    at,
-                    head.provider,
-                    dumps(head.aliases),
-                    head.last_seq,
-                    stored(head.last_signal_at) if head.last_signal_at else None,
-                    head.connection.value,
-                    stored(head.connection_at) if head.connection_at else None,
-                )
-                for head in changed
-            ],
-        )
+        rows: list[tuple[Any, ...]] = [
+            (
+                head.instance_id,
+                at,
+                head.provider,
+                dumps(head.aliases),
+                head.last_seq,
+                stored(head.last_signal_at) if head.last_signal_at else None,
+                head.connection.value,
+                stored(head.connection_at) if head.connection_at else None,
+            )
+            for head in changed
+        ]
+        if self._postgresql:
+            arrays = tuple(list(column) for column in zip(*rows, strict=True))
+            self._run(self._statements.save_heads, arrays)
+        else:
+            self._run(self._statements.save_heads, rows)
         claims: dict[str, str] = {}
         for head in changed:
             before = self._loaded.get(head.instance_id)
@@ -148,7 +154,7 @@ class SqlRecording:
         """Insert all, or else halves, until what is refused stands alone."""
         savepoint = self._connection.begin_nested()
         try:
-            self._run(self._statements.insert_signal, [self._row(signal) for signal in signals])
+            self._insert([self._row(signal) for signal in signals])
         except CONTENT_FAULTS as fault:
             savepoint.rollback()
             if len(signals) == 1:
@@ -159,8 +165,14 @@ class SqlRecording:
         savepoint.commit()
         return []
 
+    def _insert(self, rows: list[tuple[Any, ...]]) -> None:
+        if self._postgresql:
+            copy_rows(self._connection, self._statements.insert_signal, rows)
+        else:
+            self._run(self._statements.insert_signal, rows)
+
     def _set_aside(self, signal: RecordedSignal, fault: Exception) -> None:
-        origin = getattr(fault, "orig", None) or fault
+        origin = getattr(fault, "orig", None) or fault.__cause__ or fault
         self._run(
             self._statements.insert_refused,
             [
