@@ -5,7 +5,7 @@ and one by one. Beside it the reference's way: insert one row, read the whole wi
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -45,17 +45,35 @@ _TYPES: Final = (
 def measure(setting: Setting) -> list[Row]:
     """Run the section."""
     many = MANY // 10 if setting.quick else MANY
-    few_batch, few_single, reference = _with(setting.folder / "few", FEW, reference_too=True)
-    many_batch, many_single, _ = _with(setting.folder / "many", many, reference_too=False)
+    sizes = (FEW, many)
+    subjects = [_Subject(setting.folder / str(size)) for size in sizes]
+    try:
+        for subject, size in zip(subjects, sizes, strict=True):
+            subject.fill(size)
+        clock = count(NOW + 1)
+        # First, while the window holds what it should: what comes later adds thousands.
+        (reference,) = _medians([lambda: subjects[0].add_as_the_reference(next(clock))])
+        batches = _medians([_adding(subject, clock, BATCH) for subject in subjects])
+        singles = _medians([_adding(subject, clock, 1) for subject in subjects])
+    finally:
+        for subject in subjects:
+            subject.store.close()
+    each = [took / BATCH for took in batches]
     return [
-        note(f"{FEW:,} in the window, batches of {BATCH}", f"{few_batch:.1f} us a signal"),
-        note(f"{many:,} in the window, batches of {BATCH}", f"{many_batch:.1f} us a signal"),
-        at_most("many / few, in batches", many_batch / few_batch, 1.3),
-        note(f"{FEW:,} in the window, one by one", f"{few_single:.0f} us a signal"),
-        note(f"{many:,} in the window, one by one", f"{many_single:.0f} us a signal"),
-        at_most("many / few, one by one", many_single / few_single, 1.3),
+        *_rows(sizes, each, f"in batches of {BATCH}"),
+        *_rows(sizes, singles, "one by one"),
         note(f"{FEW:,} in the window, the reference's way", f"{reference:.0f} us a signal"),
-        at_least("the reference's way / ours in batches", reference / few_batch, 50.0),
+        at_least("the reference's way / ours in batches", reference / each[0], 50.0),
+    ]
+
+
+def _rows(sizes: tuple[int, int], took: list[float], how: str) -> list[Row]:
+    return [
+        *(
+            note(f"{size:,} in the window, {how}", f"{us:.1f} us a signal")
+            for size, us in zip(sizes, took, strict=True)
+        ),
+        at_most(f"many / few, {how}", took[1] / took[0], 1.3),
     ]
 
 
@@ -114,24 +132,16 @@ def _exchange(number: int, at: Millis) -> ExchangeFacts:
     )
 
 
-def _with(folder: Path, signals: int, *, reference_too: bool) -> tuple[float, float, float]:
-    """Give microseconds a signal: in batches, one by one, and the reference's way (0 when not asked for)."""
-    subject = _Subject(folder)
-    try:
-        subject.fill(signals)
-        clock = count(NOW + 1)
-        batches = _median(lambda: subject.add([next(clock) for _ in range(BATCH)], next(clock))) / BATCH
-        single = _median(lambda: subject.add([next(clock)], next(clock)))
-        reference = _median(lambda: subject.add_as_the_reference(next(clock))) if reference_too else 0.0
-    finally:
-        subject.store.close()
-    return batches, single, reference
+def _adding(subject: _Subject, clock: Iterator[Millis], signals: int) -> Callable[[], None]:
+    return lambda: subject.add([next(clock) for _ in range(signals)], next(clock))
 
 
-def _median(work: Callable[[], None]) -> float:
-    took = []
+def _medians(works: Sequence[Callable[[], None]]) -> list[float]:
+    """Give the median microseconds of each; they take turns, so that a busy machine is busy for all."""
+    took: list[list[float]] = [[] for _ in works]
     for _ in range(ROUNDS):
-        began = monotonic_ns()
-        work()
-        took.append((monotonic_ns() - began) / 1e3)
-    return statistics.median(took)
+        for times, work in zip(took, works, strict=True):
+            began = monotonic_ns()
+            work()
+            times.append((monotonic_ns() - began) / 1e3)
+    return [statistics.median(times) for times in took]
