@@ -5,6 +5,7 @@ Constant memory, whatever the size of the segment or of the damage; the search r
 """
 
 import os
+import re
 import zlib
 from enum import Enum
 from pathlib import Path
@@ -24,6 +25,11 @@ from sidecar.journal.layout import (
 
 CHUNK: Final = 256 << 10
 _KINDS: Final = (FACTS, STATE)
+_LIKELY: Final = re.compile(
+    re.escape(RECORD_MAGIC) + rb".{4}..[\x00-\x10]\x00[\x01\x02]\x00\x00\x00", re.DOTALL
+)
+"""A magic with a length and a kind that can be: garbage made of magics must not cost a look each."""
+_LIKELY_BYTES: Final = 16
 
 
 class Found(NamedTuple):
@@ -107,6 +113,7 @@ class SegmentReader:
         if after is None and final:
             after = self.size
         if after is None or after <= start:
+            self._chunk = b""  # the next look reads afresh
             return None
         reason = LossReason.CORRUPT
         if start == 0 and after >= self.size and self._of_another_version():
@@ -124,21 +131,20 @@ class SegmentReader:
         at = start
         while True:
             chunk = self._read(at, CHUNK)
-            hit = chunk.find(RECORD_MAGIC)
-            if hit < 0:
-                self._searched = max(start, at + len(chunk) - len(RECORD_MAGIC) + 1)
-                if len(chunk) < CHUNK:
+            pos = chunk.find(RECORD_MAGIC)
+            while pos >= 0 and (likely := _LIKELY.search(chunk, pos)) is not None:
+                pos = likely.start()
+                found = self._record_at(at + pos)
+                if isinstance(found, Found):
+                    return at + pos
+                if found is _Not.SHORT and not final:
+                    self._searched = at + pos  # perhaps a record being written: look at it again
                     return None
-                at += len(chunk) - len(RECORD_MAGIC) + 1
-                continue
-            at += hit
-            found = self._record_at(at)
-            if isinstance(found, Found):
-                return at
-            if found is _Not.SHORT and not final:
-                self._searched = at  # perhaps a record being written: look at it again
+                pos += 1
+            self._searched = max(at, at + len(chunk) - _LIKELY_BYTES + 1)
+            if len(chunk) < CHUNK:
                 return None
-            at += 1
+            at = self._searched
 
     def _record_at(self, offset: int) -> "Found | _Not":
         chunk, pos = self._chunk, offset - self._chunk_at
