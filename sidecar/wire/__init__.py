@@ -7,7 +7,8 @@
 
     refusal         the closed list of reasons for which a message is refused
     limits          every bound
-    head            sans-I/O: a head's bytes, checked by llhttp and by us
+    head_buffer     sans-I/O: where a head begins and ends
+    head            sans-I/O: a head's lines and fields, checked by us and by llhttp
     request_head,   sans-I/O: what a head means for framing and routing, and the head passed on
     response_head
     body            sans-I/O: bodies in transit, transfer coding removed

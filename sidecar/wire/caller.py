@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from sidecar.clock import monotonic_ns
 from sidecar.wire.answer import error_answer
 from sidecar.wire.connection import CallerUser, Connection
-from sidecar.wire.head import END, HeadBuffer
+from sidecar.wire.head_buffer import END, A, HeadBuffer, Z, skip_empty_line, split_head
 from sidecar.wire.refusal import REFUSALS, Reason, Refused
 from sidecar.wire.request_head import RequestHead, parse_request
 
@@ -39,9 +39,6 @@ ANSWER: Final = 2
 TUNNEL: Final = 3
 LINGER: Final = 4
 CLOSED: Final = 5
-
-_A: Final = 0x41
-_Z: Final = 0x5A
 
 
 class CallerConnection(Connection):
@@ -154,17 +151,15 @@ class CallerConnection(Connection):
         limits = forwarder.limits
         try:
             if self._buffer is None:
-                if self._empty_line or not _A <= data[0] <= _Z:
-                    data = self._without_empty_line(data)
+                if self._empty_line or not A <= data[0] <= Z:
+                    self._empty_line, data = skip_empty_line(self._empty_line, data)
                     if not data:
                         return
                 self._empty_line = b""
                 self._first_byte_ns = monotonic_ns()
-                end = data.find(END) + 4
-                if end == len(data):
-                    head, rest = data, b""
-                elif end > 3:
-                    head, rest = data[:end], data[end:]
+                end = data.find(END)
+                if end >= 0:
+                    head, rest = split_head(data, end + 4)
                 else:
                     self._buffer = HeadBuffer(limits)
                     self.deadline = forwarder.after(limits.head_seconds)
@@ -183,20 +178,6 @@ class CallerConnection(Connection):
             self.refuse(refused.reason)
             return
         self._begin(request, rest)
-
-    def _without_empty_line(self, data: bytes) -> bytes:
-        """Skip one empty line before a request (RFC 9112 section 2.2); refuse what is no method."""
-        before = self._empty_line
-        self._empty_line = line = (before + data)[:2]
-        if line == b"\r":
-            return b""
-        if line == b"\r\n":
-            data = data[2 - len(before) :]
-        elif line.startswith(b"\r"):
-            raise Refused(Reason.BARE_CR)
-        if data and not _A <= data[0] <= _Z:
-            raise Refused(Reason.BAD_METHOD)
-        return data
 
     def _begin(self, request: RequestHead, rest: bytes) -> None:
         self.mode = BODY

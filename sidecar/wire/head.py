@@ -2,8 +2,7 @@
 
 Theory of operation. A head is read only when it is whole, and then by two parties that must agree:
 
-    1. `HeadBuffer` finds the empty line that ends a head come in pieces, within the bounds, refusing at once
-       what can no longer become a good one (NUL, bare CR or LF).
+    1. `head_buffer` finds the empty line that ends a head, within the bounds.
     2. `read_head` takes the lines apart and checks each by RFC 9110 section 5; `request_head` and
        `response_head` check what they mean. They name the rule that is broken.
     3. llhttp (`httptools`, strict) must accept exactly these bytes too, with a parser made for this one
@@ -22,10 +21,9 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 import httptools
 
 from sidecar.exchange import Headers
+from sidecar.wire.head_buffer import BREAKS
 from sidecar.wire.limits import Limits
 from sidecar.wire.refusal import Reason, Refused
-
-END: Final = b"\r\n\r\n"
 
 # What a field means to the wire; 0 means nothing to it.
 HOST: Final = 1
@@ -76,8 +74,6 @@ Fresh: TypeAlias = list[tuple[bytes, Field]]
 _LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 _SPACED: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]+:")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
-_BROKEN_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\0")
-_BROKEN: Final = {b"\n": Reason.BARE_LF, b"\r": Reason.BARE_CR, b"\0": Reason.NUL}
 
 # RFC 3986 section 3.2, without userinfo (RFC 9110 section 4.2.4): IP literal or registered name, port.
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::[0-9]{0,5})?")
@@ -93,36 +89,6 @@ _NOT_NOMINATED: Final = frozenset(
         b"content-encoding", b"transfer-encoding", b"connection", b"proxy-connection", b"expect",
     )
 )  # fmt: skip
-
-
-class HeadBuffer:
-    """Collects a head that arrives in several pieces; a whole one never comes here."""
-
-    __slots__ = ("_data", "_limits")
-
-    def __init__(self, limits: Limits) -> None:
-        self._data = bytearray()
-        self._limits = limits
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """Give the head and what follows it, once it is whole; nothing is kept then.
-
-        Raises:
-            Refused: it is too large, or can no longer become a good head.
-        """
-        held = self._data
-        searched = max(0, len(held) - 3)
-        held += data
-        end = held.find(END, searched)
-        if end >= 0:
-            head, rest = bytes(held[: end + 4]), bytes(held[end + 4 :])
-            held.clear()
-            return head, rest
-        if (broken := _BROKEN_LINE.search(held, searched)) is not None:
-            raise Refused(_BROKEN[broken[0][:1]])
-        if len(held) >= self._limits.head_bytes_max:
-            raise Refused(Reason.HEAD_TOO_LARGE if b"\r\n" in held else Reason.TARGET_TOO_LONG)
-        return None
 
 
 def read_head(head: bytes, limits: Limits) -> tuple[list[bytes], Headers, Special, Fresh]:
@@ -180,7 +146,7 @@ def _read_line(line: bytes) -> Field:
 
 def _break_in(line: bytes) -> Reason | None:
     """Name what breaks a line that should have none of it, its CRLF being gone."""
-    return next((reason for byte, reason in _BROKEN.items() if byte in line), None)
+    return next((reason for byte, reason in BREAKS.items() if byte in line), None)
 
 
 def _line_fault(line: bytes) -> Reason:

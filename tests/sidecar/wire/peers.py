@@ -15,7 +15,6 @@ from sidecar.wire import Counters, Forwarder, Limits, Route, Upstream, VerifyMod
 T = TypeVar("T")
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
-Handler = Callable[[Reader, Writer], Awaitable[None]]
 
 DEADLINE_SECONDS = 20.0
 
@@ -36,6 +35,19 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is a plain value of the code under test
             await asyncio.sleep(0.002)
+
+
+class Origin:
+    """A server whose handler gets each connection; `connections` counts them."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.received = bytearray()
+        self.port = 0
+
+
+Handler = Callable[[Origin, Reader, Writer], Awaitable[None]]
+"""What an origin does with a connection."""
 
 
 class WholeCopy:
@@ -80,19 +92,8 @@ class Witness:
         return self.exchanges[count - 1]
 
 
-class Origin:
-    """A server whose handler gets each connection; `connections` counts them."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.received = bytearray()
-        self.port = 0
-
-
 @contextlib.asynccontextmanager
-async def origin(
-    handler: Callable[[Origin, Reader, Writer], Awaitable[None]], **how: Any
-) -> AsyncIterator[Origin]:
+async def origin(handler: Handler, **how: Any) -> AsyncIterator[Origin]:
     """Serve a handler on loopback."""
     told = Origin()
 
@@ -184,7 +185,7 @@ async def read_request(told: Origin, reader: Reader) -> bytes:
     return head
 
 
-def always(answer: bytes) -> Callable[[Origin, Reader, Writer], Awaitable[None]]:
+def always(answer: bytes) -> Handler:
     """Make a handler that gives the same answer to every request on a connection."""
 
     async def handler(told: Origin, reader: Reader, writer: Writer) -> None:
