@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from sidecar.providers.contract import Action
+from domain.exchange import Unknown
+from sidecar.providers.contract import Action, drift
 
 SEGMENTS_MAX: Final = 12
 """More segments than any table names; longer paths are not walked."""
@@ -60,15 +61,26 @@ class Row(NamedTuple):
     presence: str | None = None
 
 
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+REST: Final = "{...}"
+"""Last segment of a template that stands for one or more of any kind."""
+
+
+def any_method(*templates: str) -> tuple[Row, ...]:
+    """Name calls that are no facts, but whose instance must be known when they meet a rate limit (R3)."""
+    return tuple(Row(method, template, Action.OTHER) for template in templates for method in METHODS)
+
+
 class _Node:
     """One segment of the trie: what may follow literally, what follows a placeholder, what ends here."""
 
-    __slots__ = ("ends", "literal", "wild")
+    __slots__ = ("ends", "literal", "rest", "wild")
 
     def __init__(self) -> None:
         self.literal: dict[bytes, _Node] = {}
         self.wild: _Node | None = None
         self.ends: dict[bytes, Route] = {}
+        self.rest: dict[bytes, Route] = {}
 
 
 class Routes:
@@ -93,7 +105,10 @@ class Routes:
     def _add(self, row: Row, template: str) -> None:
         node = self._root
         names: list[str] = []
-        for segment in template.strip("/").split("/"):
+        segments = template.strip("/").split("/")
+        for segment in segments:
+            if segment == REST:
+                break
             if segment.startswith("{"):
                 names.append(segment[1:-1])
                 node.wild = node.wild or _Node()
@@ -101,7 +116,8 @@ class Routes:
             else:
                 key = segment.encode()
                 node = node.literal.setdefault(key.lower() if self._ignore_case else key, _Node())
-        node.ends[row.method.encode()] = Route(
+        ends = node.rest if segments[-1] == REST else node.ends
+        ends[row.method.encode()] = Route(
             row.action,
             template,
             f"{row.method} {template}",
@@ -148,9 +164,18 @@ class Routes:
             found = self._walk(follower, method, segments, at + 1, values)
             if found is not None:
                 return found
-        if node.wild is None or not segment:
-            return None
-        return self._walk(node.wild, method, segments, at + 1, (*values, segment))
+        if node.wild is not None and segment:
+            found = self._walk(node.wild, method, segments, at + 1, (*values, segment))
+            if found is not None:
+                return found
+        route = node.rest.get(method)
+        return None if route is None else Match(route, tuple(map(_text, values)))
+
+
+def unknown_call(match: Match, name: str) -> tuple[Unknown, ...]:
+    """Report a call of a known family that no row names: it may be a new kind of send."""
+    kind = match.value(name)
+    return drift("action", kind) if kind else ()
 
 
 def _text(segment: bytes) -> str:

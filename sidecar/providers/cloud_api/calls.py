@@ -13,19 +13,23 @@ from sidecar.providers.cloud_api.words import GROUP, TYPE_OF, place
 from sidecar.providers.codes import Code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
 from sidecar.providers.outcome import Call
-from sidecar.providers.routes import Routes, Row, query
+from sidecar.providers.routes import Routes, Row, any_method, query
 
 _NUMBER: Final = "/{phone_number_id}"
 
+_ROWS: Final = (
+    Row("POST", _NUMBER + "/messages", Action.OTHER),  # the body decides, see `_asked`
+    Row("POST", _NUMBER + "/register", Action.CONNECT),
+    Row("POST", _NUMBER + "/deregister", Action.LOGOUT),
+    Row("POST", _NUMBER + "/media", Action.OTHER),
+    Row("GET", _NUMBER, Action.GET_STATUS),
+)
 ROUTES: Final = Routes(
     (
-        Row("POST", _NUMBER + "/messages", Action.OTHER),  # the body decides, see `_asked`
-        Row("POST", _NUMBER + "/register", Action.CONNECT),
-        Row("POST", _NUMBER + "/deregister", Action.LOGOUT),
-        Row("POST", _NUMBER + "/media", Action.OTHER),
-        Row("GET", _NUMBER, Action.GET_STATUS),
-    ),
-    prefixes=("", "/{version}"),
+        *any_method("/{version}/{phone_number_id}/{edge}"),
+        *_ROWS,
+        *(row._replace(template="/{version}" + row.template) for row in _ROWS),
+    )
 )
 _MESSAGES: Final = "/messages"
 

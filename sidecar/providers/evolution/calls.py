@@ -13,7 +13,9 @@ from sidecar.providers.codes import Code, engine_code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
 from sidecar.providers.evolution.types import QUIET_STATES, STATE_OF, STATUS_NAMES, Key, message_type
 from sidecar.providers.outcome import Call
-from sidecar.providers.routes import Routes, Row
+from sidecar.providers.routes import Routes, Row, any_method, unknown_call
+
+_OTHER_GROUPS: Final = ("instance", "chat", "group", "call", "label", "webhook", "settings", "template")
 
 ROUTES: Final = Routes(
     (
@@ -37,9 +39,10 @@ ROUTES: Final = Routes(
         Row("POST", "/instance/restart/{instance}", Action.CONNECT),
         Row("GET", "/instance/connectionState/{instance}", Action.GET_STATUS),
         Row("DELETE", "/instance/logout/{instance}", Action.LOGOUT),
-        Row("DELETE", "/instance/delete/{instance}", Action.OTHER),
+        Row("POST", "/message/{kind}/{instance}", Action.OTHER),
         Row("POST", "/instance/create", Action.OTHER),
         Row("GET", "/instance/fetchInstances", Action.OTHER),
+        *any_method(*(f"/{group}/{{call}}/{{instance}}" for group in _OTHER_GROUPS)),
     ),
     ignore_case=True,  # Express
 )
@@ -113,13 +116,13 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
     if match is None:
         return Reading([])
     route = match.route
-    call = Call(exchange, route, match.values[0] if match.values else "", codes)
+    call = Call(exchange, route, match.value("instance"), codes)
     if route.action in SENDS:
         return _read_send(exchange, call)
     if not call.answered_ok:
         return Reading(outcome.not_done(call, _refusal_code(exchange)), route.template)
     if route.action is Action.OTHER:
-        return Reading([], route.template)
+        return Reading([], route.template, unknown_call(match, "kind"))
     return _read_answer(exchange, call)
 
 

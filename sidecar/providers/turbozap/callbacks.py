@@ -58,7 +58,7 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
     is_group: bool | None = None
     type: str | None = None
     status: str | None = None
-    timestamp: str | None = None
+    timestamp: str | float | None = None
     code: str | int | None = None
     error: str | None = None
 

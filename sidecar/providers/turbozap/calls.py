@@ -14,11 +14,12 @@ from sidecar.providers.chat import NO_CHAT, Chat, chat
 from sidecar.providers.codes import Code, engine_code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
 from sidecar.providers.outcome import Call
-from sidecar.providers.routes import Route, Routes, Row
+from sidecar.providers.routes import Route, Routes, Row, any_method, unknown_call
 
 _SEND = "/message/{instance}/"
 _PRESENCE = "/presence/{instance}/"
 _INSTANCE = "/instance/{instance}"
+_OTHER_GROUPS: Final = ("group", "contact", "profile", "call", "stats", "webhook")
 
 ROUTES: Final = Routes(
     (
@@ -44,11 +45,10 @@ ROUTES: Final = Routes(
         Row("GET", _INSTANCE + "/qrcode", Action.GET_QRCODE),
         Row("GET", _INSTANCE + "/status", Action.GET_STATUS),
         Row("POST", _INSTANCE + "/logout", Action.LOGOUT),
-        Row("GET", _INSTANCE, Action.OTHER),
-        Row("PUT", _INSTANCE, Action.OTHER),
-        Row("DELETE", _INSTANCE, Action.OTHER),
+        Row("POST", _SEND + "{kind}", Action.OTHER),
         Row("POST", "/instance/create", Action.OTHER),
         Row("GET", "/instance/list", Action.OTHER),
+        *any_method(_INSTANCE, *(f"/{group}/{{instance}}/{{...}}" for group in _OTHER_GROUPS)),
     ),
     # The server has `presence` only under /api; its client leaves /api to the base URL (README 1.4).
     prefixes=("", "/api"),
@@ -109,14 +109,14 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
     if match is None:
         return Reading([])
     route = match.route
-    instance_id = match.values[0] if match.values else ""
+    instance_id = match.value("instance")
     if route.action in SENDS:
         return _read_send(exchange, route, instance_id, codes)
     call = Call(exchange, route, instance_id, codes)
     if not call.answered_ok:
         return Reading(outcome.not_done(call, _refusal_code(exchange)), route.template)
     if route.action is Action.OTHER:
-        return Reading([], route.template)
+        return Reading([], route.template, unknown_call(match, "kind"))
     return _read_answer(exchange, call)
 
 

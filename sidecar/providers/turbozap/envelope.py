@@ -25,7 +25,7 @@ class _Envelope(msgspec.Struct, frozen=True, gc=False):
     instance: str | None = None
     instance_name: str | None = None
     instance_id: str | None = None
-    timestamp: str | None = None
+    timestamp: str | float | None = None
     data: msgspec.Raw = _ABSENT
     data_value: msgspec.Raw = _ABSENT
 
@@ -43,13 +43,15 @@ class Callback(NamedTuple):
     event: str
     instance_id: str
     alias: str | None
-    timestamp: str | None
+    timestamp: str | float | None
     data: Json | None
     codes: Mapping[str, Code]
 
-    def when(self, stamped: str | None) -> tuple[Millis | None, str | None]:
+    def when(self, stamped: str | float | None) -> tuple[Millis | None, str | None]:
         """Give the time of a fact and its basis: the payload's time, else the envelope's."""
         for text in (stamped, self.timestamp):
+            if not isinstance(text, str):
+                continue
             moment = from_rfc3339(text)
             if moment is not None:
                 return moment, basis.of_time(text)

@@ -13,10 +13,11 @@ from sidecar.providers.chat import Chat, chat, first_chat, phone_first
 from sidecar.providers.codes import Code, engine_code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
 from sidecar.providers.outcome import Call
-from sidecar.providers.routes import Match, Routes, Row, query
+from sidecar.providers.routes import Match, Routes, Row, any_method, query, unknown_call
 from sidecar.providers.waha.ids import QUIET_STATES, STATE_OF, SerializedId, message_id
 
 DEFAULT_SESSION: Final = "default"
+_OTHER_PARTS: Final = ("auth", "chats", "contacts", "groups", "status", "channels", "labels", "profile")
 
 ROUTES: Final = Routes(
     (
@@ -47,12 +48,14 @@ ROUTES: Final = Routes(
         Row("GET", "/api/{session}/auth/qr", Action.GET_QRCODE),
         Row("GET", "/api/sessions/{session}", Action.GET_STATUS),
         Row("POST", "/api/sessions/{session}/logout", Action.LOGOUT),
-        Row("POST", "/api/sessions/{session}/stop", Action.OTHER),
         Row("GET", "/api/sessions", Action.OTHER),
         Row("POST", "/api/sessions", Action.OTHER),
         Row("PUT", "/api/sessions/{session}", Action.OTHER),
         Row("DELETE", "/api/sessions/{session}", Action.OTHER),
-        Row("POST", "/api/{session}/auth/request-code", Action.OTHER),
+        Row("POST", "/api/{kind}", Action.OTHER),
+        *any_method(
+            "/api/sessions/{session}/{...}", *(f"/api/{{session}}/{part}/{{...}}" for part in _OTHER_PARTS)
+        ),
     ),
     ignore_case=True,  # Express; `/api/sendtext` is seen in issue 1644
 )
@@ -131,28 +134,31 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
     if match is None:
         return Reading([])
     request, fault = _asked(exchange, match)
-    call = Call(exchange, match.route, _session(match, request, fault), codes)
-    reading = _read_done(call, match, request) if call.answered_ok else _read_refusal(call, request)
+    call = Call(exchange, match.route, _session(match, request), codes)
+    read = request or _NO_REQUEST
+    reading = _read_done(call, match, read) if call.answered_ok else _read_refusal(call, read)
     return reading if fault is None or reading.fault is not None else reading._replace(fault=fault)
 
 
-def _asked(exchange: Exchange, match: Match) -> tuple[_Request, Fault | None]:
-    """Read a request whose body names session or chat; the old GET send has them in its query."""
+def _asked(exchange: Exchange, match: Match) -> tuple[_Request | None, Fault | None]:
+    """Read a request whose body names session or chat; the old GET send has them in its query.
+
+    Returns:
+        None for a request that names neither, and for one that cannot be read, with its fault.
+    """
     if match.route.action not in _ASK_BY_BODY:
-        return _NO_REQUEST, None
+        return None, None
     if exchange.method == b"GET":
         fields = query(exchange.target)
         return _Request(session=fields.get("session"), phone=fields.get("phone")), None
     request = decoded(_REQUEST, exchange.request_body)
-    return (_NO_REQUEST, request) if isinstance(request, Fault) else (request, None)
+    return (None, request) if isinstance(request, Fault) else (request, None)
 
 
-def _session(match: Match, request: _Request, fault: Fault | None) -> str:
-    """Name the session: an absent one means `default`, one that could not be read means none."""
-    named = match.value("session") or request.session
-    if named:
-        return named
-    return "" if fault is not None else DEFAULT_SESSION
+def _session(match: Match, request: _Request | None) -> str:
+    """Name the session: one absent from a request means `default`, from one that was not read none."""
+    named = match.value("session") or (request.session if request else None)
+    return named or (DEFAULT_SESSION if request else "")
 
 
 def _read_done(call: Call, match: Match, request: _Request) -> Reading:
@@ -167,7 +173,9 @@ def _read_done(call: Call, match: Match, request: _Request) -> Reading:
         return _read_mark(call, match, request)
     if action is Action.LOGOUT:
         return Reading(outcome.logged_out(call), call.route.template)
-    return Reading([], call.route.template)
+    # `/api/{kind}` holds the sends: another name among them may be a new one.
+    sends = match.value("kind")[:4].lower() == "send"
+    return Reading([], call.route.template, unknown_call(match, "kind") if sends else ())
 
 
 def _read_refusal(call: Call, request: _Request) -> Reading:

@@ -78,14 +78,14 @@ def test_what_cannot_be_narrowed_has_one_of_few_names(body: Body, fault: Fault) 
 )
 @pytest.mark.parametrize("provider", names())
 def test_a_json_bomb_costs_milliseconds(provider: str, data: bytes) -> None:
-    """Depth, escapes and length end in one named fault, within a second on any machine."""
+    """Depth, escapes and length end in one named fault; ten such bodies cost less than a second of CPU."""
     exchanges = [callback(data)]
     for _, fixture in load_fixtures(provider):
         exchange = build_exchange(fixture)
         exchange.response_body = Body(data, BodyState.WHOLE)
         exchanges.append(exchange)
     read = reader(provider)
-    before = time.monotonic()
+    before = time.process_time()
 
     with pytest.raises(providers.contract.UnreadableExchange) as raised:
         read.read(exchanges[0])
@@ -93,7 +93,7 @@ def test_a_json_bomb_costs_milliseconds(provider: str, data: bytes) -> None:
         read.read(exchange)
 
     assert raised.value.reason is Fault.BODY_UNREADABLE
-    assert time.monotonic() - before < 1
+    assert time.process_time() - before < 1
 
 
 @pytest.mark.parametrize(

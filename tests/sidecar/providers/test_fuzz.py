@@ -121,7 +121,7 @@ def signals_of(reading: Reading) -> list[Signal]:
 
 
 @pytest.mark.parametrize("provider", names())
-@settings(max_examples=400, deadline=500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_rubbish_is_read_or_refused_with_one_named_error(provider: str, data: st.DataObject) -> None:
     """Whatever arrives: a reading within its bounds or UnreadableExchange, and only safe contexts."""
@@ -142,7 +142,7 @@ def test_rubbish_is_read_or_refused_with_one_named_error(provider: str, data: st
 
 
 @pytest.mark.parametrize("provider", names())
-@settings(max_examples=100, deadline=500)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_reading_is_pure(provider: str, data: st.DataObject) -> None:
     """The same exchange gives the same reading, and is left as it was."""

@@ -18,6 +18,7 @@ ROWS = (
     Row("GET", "/a/list", Action.OTHER),
     Row("POST", "/a/{name}/b/{other}", Action.CONNECT),
     Row("GET", "/{any}/x", Action.LOGOUT),
+    Row("GET", "/c/{name}/{...}", Action.OTHER),
 )
 ROUTES = Routes(ROWS, prefixes=("", "/api"))
 
@@ -35,6 +36,11 @@ ROUTES = Routes(ROWS, prefixes=("", "/api"))
         ("GET", "/list/x", "/{any}/x", ("list",)),
         ("GET", "/api/x", "/{any}/x", ("api",)),
         ("GET", "/api/q/x", "/api/{any}/x", ("q",)),
+        ("GET", "/c/1/2", "/c/{name}/{...}", ("1",)),
+        ("GET", "/c/1/2/3//4", "/c/{name}/{...}", ("1",)),
+        ("GET", "/c/x", "/{any}/x", ("c",)),
+        ("GET", "/c/1", None, None),
+        ("POST", "/c/1/2", None, None),
         ("GET", "/A/one", None, None),
         ("PUT", "/a/one", None, None),
         ("GET", "/a//", None, None),

@@ -242,6 +242,7 @@ def test_only_a_number_is_asked_for_fields(cloud_api: Reader) -> None:
         ("media", 200, {"id": "9"}, []),
         ("media", 429, {}, ["RATE_LIMIT_HIT"]),
         ("templates", 200, {}, []),
+        ("block_users", 400, {"error": {"code": 80007}}, ["RATE_LIMIT_HIT"]),
     ],
 )
 def test_other_calls(cloud_api: Reader, path: str, status: int, answer: Json, types: list[str]) -> None:

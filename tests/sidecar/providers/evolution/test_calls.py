@@ -325,7 +325,9 @@ def test_logout(evolution: Reader, status: int, answer: Json, types: list[str]) 
         ("POST", "/message/sendStatus/v", "/message/sendStatus/{instance}"),
         ("GET", "/instance/fetchInstances", "/instance/fetchInstances"),
         ("POST", "/instance/create", "/instance/create"),
-        ("DELETE", "/instance/delete/v", "/instance/delete/{instance}"),
+        ("DELETE", "/instance/delete/v", "/instance/{call}/{instance}"),
+        ("POST", "/group/create/v", "/group/{call}/{instance}"),
+        ("GET", "/manager", "_OTHER"),
         ("GET", "/socket.io/?EIO=4&apikey=x", "_OTHER"),
     ],
 )
@@ -334,3 +336,17 @@ def test_other_calls_say_nothing(evolution: Reader, method: str, path: str, temp
     reading = told(evolution, call(method, path, TO, 200, sent()))
 
     assert (reading.signals, reading.template) == ([], template)
+
+
+def test_a_call_of_no_fact_still_meets_a_rate_limit(evolution: Reader) -> None:
+    """R3 holds for any call, and the last segment names the instance."""
+    limit = told(evolution, call("POST", "/group/create/loja", TO, 429)).one
+
+    assert (limit.type, limit.instance_id, limit.context["action"]) == ("RATE_LIMIT_HIT", "loja", "OTHER")
+
+
+def test_a_new_kind_of_message_is_drift(evolution: Reader) -> None:
+    """A send the table does not know gives no fact, but somebody hears of it."""
+    reading = told(evolution, call("POST", "/message/sendHologram/loja", TO, 201, sent()))
+
+    assert (reading.signals, reading.unknown) == ([], [("action", "sendHologram")])

@@ -279,13 +279,14 @@ def test_the_instance_is_its_name_and_the_uuid_its_alias(
         ),
         (None, AT, AT_MS, f"time:{AT}"),
         ("yesterday", AT, AT_MS, f"time:{AT}"),
+        (1768489204, AT, AT_MS, f"time:{AT}"),
         ("0001-01-01T00:00:00Z", AT, AT_MS, f"time:{AT}"),
         ("2026-01-15T12:00:04", AT, AT_MS, f"time:{AT}"),
         (None, None, OBSERVED_AT, "x"),
     ],
 )
 def test_the_facts_own_time_comes_first(
-    turbozap: Reader, data_at: str | None, envelope_at: str | None, occurred_at: int, basis: str
+    turbozap: Reader, data_at: str | int | None, envelope_at: str | None, occurred_at: int, basis: str
 ) -> None:
     """Payload, else envelope, else the time of observation; the first two also identify the fact."""
     signal = heard(

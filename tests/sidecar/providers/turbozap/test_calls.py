@@ -469,10 +469,11 @@ def test_logout_disconnects(turbozap: Reader, answer: Json, status: str | None, 
         ("GET", "/instance/v", "/instance/{instance}"),
         ("DELETE", "/instance/v", "/instance/{instance}"),
         ("PUT", "/instance/v", "/instance/{instance}"),
-        ("POST", "/message/v/hologram", "_OTHER"),
         ("GET", "/message/v/text", "_OTHER"),
         ("POST", "/Message/v/text", "_OTHER"),
-        ("POST", "/group/v/create", "_OTHER"),
+        ("POST", "/api/group/v/create", "/api/group/{instance}/{...}"),
+        ("GET", "/stats/v/a/b", "/stats/{instance}/{...}"),
+        ("GET", "/stats/v", "_OTHER"),
         ("GET", "/api/sse/v", "_OTHER"),
         ("GET", "/", "_OTHER"),
         ("POST", "message/v/text", "_OTHER"),
@@ -494,9 +495,21 @@ def test_a_trailing_slash_and_a_query_do_not_matter(turbozap: Reader, path: str)
     assert reading.signals[0].context["endpoint"] == "POST /message/{instance}/text"
 
 
-def test_a_429_on_another_call_comes_alone(turbozap: Reader) -> None:
+def test_a_new_kind_of_message_is_drift(turbozap: Reader) -> None:
+    """A send the table does not know gives no fact, but somebody hears of it, once it worked."""
+    worked = told(turbozap, call("POST", "/message/v/hologram", TO, 200, SENT))
+    failed = told(turbozap, call("POST", "/message/v/hologram", TO, 404, refusal("Cannot POST")))
+
+    assert (worked.signals, worked.unknown) == ([], [("action", "hologram")])
+    assert (failed.signals, failed.unknown) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "path", ["/instance/vendas-01", "/api/group/vendas-01/create", "/stats/vendas-01/x/y"]
+)
+def test_a_429_on_another_call_comes_alone(turbozap: Reader, path: str) -> None:
     """R3 holds for any call that names its instance."""
-    limit = told(turbozap, call("GET", "/instance/vendas-01", None, 429)).one
+    limit = told(turbozap, call("GET", path, None, 429)).one
 
     assert (limit.type, limit.instance_id, limit.context["action"]) == (
         "RATE_LIMIT_HIT",

@@ -338,6 +338,28 @@ def test_other_calls(waha: Reader, method: str, path: str, status: int, types: l
     assert told(waha, call(method, path, None, status, {"name": "s"})).types == types
 
 
+@pytest.mark.parametrize(
+    ("path", "template", "unknown"),
+    [
+        ("/api/sendHologram", "/api/{kind}", [("action", "sendHologram")]),
+        ("/api/checkNumberStatus", "/api/{kind}", []),
+        ("/api/suporte/chats/1/archive", "/api/{session}/chats/{...}", []),
+    ],
+)
+def test_a_new_kind_of_send_is_drift(waha: Reader, path: str, template: str, unknown: Json) -> None:
+    """A send the table does not know gives no fact, but somebody hears of it."""
+    reading = told(waha, call("POST", path, TO, 201, SENT))
+
+    assert (reading.signals, reading.template, reading.unknown) == ([], template, unknown)
+
+
+def test_a_call_of_no_fact_still_meets_a_rate_limit(waha: Reader) -> None:
+    """R3 holds for any call that names its session."""
+    limit = told(waha, call("GET", "/api/suporte/contacts/all", None, 429)).one
+
+    assert (limit.type, limit.instance_id) == ("RATE_LIMIT_HIT", "suporte")
+
+
 def test_a_session_called_like_a_route_is_still_a_session(waha: Reader) -> None:
     """The placeholder is tried where the literal ends nowhere."""
     reading = told(waha, call("POST", "/api/sessions/presence", {"presence": "online"}, 201, None))
