@@ -106,7 +106,7 @@ class SegmentReader:
             return found
         return self._damage(final=final)
 
-    def _damage(self, *, final: bool) -> Damage | None:
+    def _damage(self, *, final: bool) -> Item | None:
         """Look for the next record; without one, what remains is damage only if nobody appends."""
         start = self.offset
         after = self._search(max(start + 1, self._searched), final=final)
@@ -115,6 +115,13 @@ class SegmentReader:
         if after is None or after <= start:
             self._chunk = b""  # the next look reads afresh
             return None
+        if start and not final:
+            # What stood unfinished at `start` may have been completed since, and the next record written.
+            self._chunk = b""
+            found = self._record_at(start)
+            if isinstance(found, Found):
+                self.offset, self._searched = found.end, 0
+                return found
         reason = LossReason.CORRUPT
         if start == 0 and after >= self.size and self._of_another_version():
             reason = LossReason.UNKNOWN_VERSION
