@@ -20,9 +20,15 @@ class Watched(SegmentReader):
         data = super()._read(offset, size)
         self._look -= 1
         if self._look == 0:
-            with self._path.open("ab") as file:
-                file.write(self._late)
+            self.write()
         return data
+
+    def write(self) -> None:
+        """Do the worker's late write, once."""
+        self._look = 0
+        with self._path.open("ab") as file:
+            file.write(self._late)
+        self._late = b""
 
 
 def test_a_record_completed_between_two_looks_is_never_called_damage(tmp_path: Path) -> None:
@@ -34,8 +40,10 @@ def test_a_record_completed_between_two_looks_is_never_called_damage(tmp_path: P
             path.write_bytes(whole + record(1)[:cut])
             reader = Watched(path, look, record(1)[cut:] + record(2) + record(3))
 
-            items = read_all(reader, final=False) + read_all(reader, final=True)
+            items = read_all(reader, final=False)
+            reader.write()  # whatever was not written by then: only afterwards nobody appends any more
+            items += read_all(reader, final=True)
 
             assert all(isinstance(item, Found) for item in items), (cut, look)
-            assert numbers(items)[:2] == [0, 1]
+            assert numbers(items) == [0, 1, 2, 3]
             reader.close()
