@@ -186,22 +186,25 @@ def _page(query: TimelineQuery) -> Select[Any]:
 
 
 def _signal(row: Any) -> RecordedSignal:
+    # Taken apart at once: a Row answers each index slowly.
+    identity, kind, severity, source, instance_id, at, recorded_at, seq, provider, *rest = row
+    message_id, remote_jid, is_group, latency_ms, context, trace_id = rest
     return RecordedSignal(
-        row[0],
-        _TYPES[row[1]],
-        _SEVERITIES[row[2]],
-        _SOURCES[row[3]],
-        row[4],
-        row[5],
-        row[6],
-        row[7],
-        row[8],
-        row[9],
-        row[10],
-        row[11],
-        row[12],
-        row[13] or {},
-        row[14],
+        identity,
+        _TYPES[kind],
+        _SEVERITIES[severity],
+        _SOURCES[source],
+        instance_id,
+        at,
+        recorded_at,
+        seq,
+        provider,
+        message_id,
+        remote_jid,
+        is_group,
+        latency_ms,
+        context or {},
+        trace_id,
     )
 
 

@@ -1,5 +1,6 @@
 """SqlStore: the store as the composition root makes it, one class for both databases."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -84,6 +85,24 @@ class SqlStore:
         self._check_open()
         with available(), self._writer.connect() as connection, connection.begin():
             yield SqlRecording(connection, self._statements, self._sidecar_id)
+
+    def sync(self) -> None:
+        """Make everything committed so far survive a power loss.
+
+        PostgreSQL has done so at each commit. SQLite in WAL mode has not: until the next checkpoint its
+        commits are with the operating system. Call it before deleting what only the journal still holds on disk.
+        """
+        self._check_open()
+        if not self._sqlite:
+            return
+        log = sqlite_path(self._url).with_name(sqlite_path(self._url).name + "-wal")
+        with available():
+            # SQLite locks the database and the -shm file, never the log: opening it here drops no lock.
+            descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def progress(self) -> dict[str, Progress]:
         """Give how far each journal folder of this sidecar was recorded, by folder name."""

@@ -1,5 +1,6 @@
 """What only SQLite can show: its file, its lock, its size."""
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -27,6 +28,19 @@ store.open()
 print("open", flush=True)
 sys.stdin.readline()
 print(json.dumps(None))
+"""
+
+COMMITTER = """
+import sys
+from exporters.sql.store import SqlStore
+from tests.builders import recorded_signal
+store = SqlStore(sys.argv[1], sidecar_id="s1")
+store.open()
+with store.recording() as recording:
+    recording.lock(["sales-1"])
+    recording.append([recorded_signal(1, 1_700_000_000_000)])
+print("committed", flush=True)
+sys.stdin.readline()
 """
 
 
@@ -230,3 +244,41 @@ def test_values_are_stored_as_the_table_contract_says(
     connection.close()
 
     assert row == ("sales-1", T0 + 1, "MESSAGE_SENT", "LOW", "DISPATCH", "{}", 0, 1)
+
+
+def test_syncing_reaches_the_file_the_commits_are_in(
+    url: str, tmp_path: Path, open_store: Callable[..., SqlStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was committed and not yet checkpointed is in the log, and the log is what is flushed."""
+    store = open_store(url)
+    fill(store, 10)
+    flushed: list[int] = []
+    flush = os.fsync
+
+    def spy(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)  # the kernel's edge; nothing shows a flush but the call
+
+    store.sync()
+
+    log = (tmp_path / "store.db-wal").stat()
+    assert flushed == [log.st_ino]
+    assert log.st_size > 0
+
+
+def test_a_process_killed_behind_a_commit_leaves_the_commit(url: str) -> None:
+    """SIGKILL loses nothing that was committed."""
+    holder = start(COMMITTER, url)
+    assert holder.stdout
+    assert holder.stdout.readline() == "committed\n"
+    holder.kill()
+    holder.communicate()
+
+    store = SqlStore(url, sidecar_id="s2")
+    store.open()
+    kept = store.timeline(TimelineQuery("sales-1", 0, 2 * T0)).signals
+    store.close()
+
+    assert [row.seq for row in kept] == [1]
