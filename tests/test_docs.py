@@ -1,0 +1,77 @@
+"""The docs say what the code does."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from exporters.prometheus.catalogue import CATALOGUE
+from sidecar.reference import settings_table
+from sidecar.settings import options
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def between(name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_readme_lists_every_setting_as_it_is() -> None:
+    """A setting without documentation, or documented otherwise, fails here; print it anew to mend it."""
+    assert between("settings") == settings_table()
+
+
+def test_the_readme_lists_every_metric_as_it_is() -> None:
+    """Names, types, labels and help are those of the exporter."""
+    rows = between("metrics").splitlines()[2:]
+    documented = [tuple(cell.strip() for cell in row.strip("|").split(" | ")) for row in rows]
+    expected = [
+        (f"`{d.shown_as}`", d.kind.value, ", ".join(f"`{label}`" for label in d.labels), d.help)
+        for d in CATALOGUE
+    ]
+
+    assert documented == expected
+
+
+def test_every_setting_of_the_contract_is_there() -> None:
+    """Users rely on these names (design section 4)."""
+    contract = """PROVIDER PROVIDER_URL DISPATCH_LISTEN DISPATCHER_URL WEBHOOK_LISTEN WEBHOOK_SECRET
+        WEBHOOK_VERIFY
+        WEBHOOK_BODY_MAX_BYTES ADMIN_LISTEN ADMIN_TOKEN METRICS_PUBLIC DATA_DIR DATABASE_URL WORKERS WINDOW_MS
+        LATENCY_RULES RETENTION_DAYS REMOTE_JID PSEUDONYM_KEY MAX_INSTANCE_SERIES LOG_FORMAT JOURNAL_MAX_BYTES
+        JOURNAL_SYNC_MS MAX_CONNECTIONS CONNECT_TIMEOUT_MS HEAD_TIMEOUT_MS DRAIN_SECONDS"""
+
+    assert {f"SIDECAR_{name}" for name in contract.split()} <= {option.env for option in options()}
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda p: p.name
+)
+def test_links_between_docs_lead_somewhere(path: Path) -> None:
+    """A newcomer never meets a dead link."""
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", path.read_text("utf-8"))
+    dead = [target for target in targets if not (path.parent / target).exists()]
+
+    assert dead == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda p: p.stem)
+def test_decisions_tell_what_they_owe(path: Path) -> None:
+    """Status, context, decision, alternatives, consequences, and how we would notice we were wrong."""
+    headings = re.findall(r"^## (.+)$", path.read_text("utf-8"), re.MULTILINE)
+
+    assert headings[:5] == [
+        "Context", "Decision", "Alternatives", "Consequences", "How we would notice we were wrong",
+    ]  # fmt: skip
+
+
+def test_the_ready_line_of_the_readme_is_json() -> None:
+    """What scripts wait for is shown as it is printed."""
+    block = re.search(r"```json\n(.*?)\n```", README, re.DOTALL)
+    assert block is not None
+
+    assert json.loads(block[1])["event"] == "sidecar_ready"
