@@ -10,6 +10,16 @@ Only the composition root and tests call `make_app`.
 from sidecar.api.app import make_app, serve
 from sidecar.api.hub import Hub
 from sidecar.api.listen import Listener
-from sidecar.api.parts import AdminCounts, AdminParts, Health
+from sidecar.api.parts import AdminCounts, AdminParts, Evaluation, Health, Posting
 
-__all__ = ["AdminCounts", "AdminParts", "Health", "Hub", "Listener", "make_app", "serve"]
+__all__ = [
+    "AdminCounts",
+    "AdminParts",
+    "Evaluation",
+    "Health",
+    "Hub",
+    "Listener",
+    "Posting",
+    "make_app",
+    "serve",
+]

@@ -11,10 +11,13 @@ from typing import Final, NamedTuple
 import msgspec
 from aiohttp import web
 
+from domain.decision import Decision
+from domain.health_ports import DecisionQuery
 from domain.ports import SignalStore
+from domain.read_health import DECISIONS_MAX, ReadInstanceHealth
 from domain.recorded import Gap, RecordedSignal
 from domain.timeline import TimelineQuery
-from domain.words import Millis, SignalType
+from domain.words import Millis, SignalType, TemperatureLevel
 from sidecar.api import cursor, params
 from sidecar.api.errors import JSON
 from sidecar.api.parts import PARTS, READERS
@@ -64,15 +67,25 @@ async def annotations(request: web.Request) -> web.Response:
     at = None if text is None else cursor.unpack(text, asked, _Position)
     held = None if at is None else (at.since, at.until)
     bounds = params.bounds(query, parts.clock(), parts.window_ms, held)
-    work = partial(_page, parts.store, asked, instance_id, bounds, None if at is None else at.after)
+    reading = None if parts.evaluation is None else parts.evaluation.reading
+    sources = _Sources(parts.store, reading)
+    work = partial(_page, sources, asked, instance_id, bounds, None if at is None else at.after)
     return web.Response(body=await request.app[READERS].questions.run(work), content_type=JSON)
 
 
+class _Sources(NamedTuple):
+    """Where annotations come from; `reading` None where health is not evaluated."""
+
+    store: SignalStore
+    reading: ReadInstanceHealth | None
+
+
 def _page(
-    store: SignalStore, asked: str, instance_id: str | None, bounds: tuple[Millis, Millis], after: str | None
+    sources: _Sources, asked: str, instance_id: str | None, bounds: tuple[Millis, Millis], after: str | None
 ) -> bytes:
     """Read and print one page; on a reader's thread."""
     since, until = bounds
+    store = sources.store
     found: list[Annotation] = []
     next_cursor = None
     if since <= until:
@@ -86,6 +99,8 @@ def _page(
                 next_cursor = cursor.pack(asked, _Position(since, until, names[-1]))
         for name in names:
             found += _of_instance(store, name, since, until)
+            if sources.reading is not None:
+                found += _cooldowns(sources.reading, name, since, until)
     return msgspec.json.encode(AnnotationsAnswer(annotations=found, next_cursor=next_cursor))
 
 
@@ -129,6 +144,38 @@ def _disconnects(facts: Iterable[RecordedSignal], since: Millis, until: Millis) 
             down = []
     if down:
         yield _span(down, since, until)
+
+
+def _cooldowns(
+    reading: ReadInstanceHealth, instance_id: str, since: Millis, until: Millis
+) -> Iterator[Annotation]:
+    """Give the spans of rest, from the decisions that began and ended them; corrected ones do not count."""
+    inside = reading.decisions(DecisionQuery(instance_id, since, until, DECISIONS_MAX)).decisions
+    earlier = reading.decisions(DecisionQuery(instance_id, 0, since - 1, 1)).decisions if since > 0 else []
+    corrected = {decision.supersedes for decision in inside}
+    resting: Decision | None = None
+    for decision in (*earlier, *reversed(inside)):
+        if decision.id in corrected:
+            continue
+        rests = decision.after.temperature_level is TemperatureLevel.COOLDOWN
+        if rests and resting is None:
+            resting = decision
+        elif not rests and resting is not None:
+            yield _rest(resting, since, decision.evaluated_at)
+            resting = None
+    if resting is not None:
+        yield _rest(resting, since, until)
+
+
+def _rest(decision: Decision, since: Millis, end: Millis) -> Annotation:
+    reason = decision.after.cooldown_reason
+    return Annotation(
+        time=max(since, decision.evaluated_at),
+        time_end=end,
+        title=f"{decision.instance_id} in cooldown",
+        text=f"{reason or 'no reason'}, score {decision.after.score}",
+        tags="cooldown",
+    )
 
 
 def _span(down: Sequence[RecordedSignal], since: Millis, end: Millis) -> Annotation:

@@ -12,7 +12,9 @@ from typing import Final
 
 import msgspec
 
+from domain.decision import Decision
 from domain.recorded import RecordedSignal
+from sidecar.api.health_answers import decision_answer
 from sidecar.api.signals import signal_answer
 
 STREAMS_MAX: Final = 64
@@ -100,12 +102,12 @@ class Hub:
         """Forget a stream. Only on the loop."""
         self._streams.discard(stream)
 
-    def publish(self, signals: Sequence[RecordedSignal], decisions: Sequence[tuple[str, bytes]] = ()) -> None:
+    def publish(self, signals: Sequence[RecordedSignal], decisions: Sequence[Decision] = ()) -> None:
         """Announce what was committed; from any thread, never blocks, costs nothing while nobody listens.
 
         Args:
             signals: rows in arrival order.
-            decisions: pairs of instance id and decision, printed as the API prints it.
+            decisions: what was decided about them, in order.
         """
         loop = self._loop
         if not self._streams or loop is None:
@@ -118,7 +120,7 @@ class Hub:
         for stream in self._streams:
             stream.end()
 
-    def _fan_out(self, signals: Sequence[RecordedSignal], decisions: Sequence[tuple[str, bytes]]) -> None:
+    def _fan_out(self, signals: Sequence[RecordedSignal], decisions: Sequence[Decision]) -> None:
         wanted = {stream.instance_id for stream in self._streams}
         everything = None in wanted
         events = [
@@ -126,7 +128,11 @@ class Hub:
             for row in signals
             if everything or row.instance_id in wanted
         ]
-        events += [(instance_id, sse("decision", body)) for instance_id, body in decisions]
+        events += [
+            (decision.instance_id, sse("decision", msgspec.json.encode(decision_answer(decision))))
+            for decision in decisions
+            if everything or decision.instance_id in wanted
+        ]
         for stream in list(self._streams):
             for instance_id, event in events:
                 if stream.instance_id in (None, instance_id) and not stream.offer(event):

@@ -173,7 +173,7 @@ def bounds(
     Raises:
         ApiError: 400, the cursor belongs to other bounds.
     """
-    since, until = query.get(SINCE), query.get(UNTIL)
+    since, until = query.get(SINCE), query.get(UNTIL)  # by name: a route may describe its own default
     if held is None:
         until = now if until is None else until
         return max(0, until - window_ms) if since is None else since, until

@@ -3,15 +3,18 @@
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from aiohttp import web
 
+from domain.decision import Decision
 from domain.exchange import ExchangeFacts
 from domain.ingest_signal import IngestReputationSignal
 from domain.ports import SignalStore
+from domain.read_health import ReadInstanceHealth
 from domain.redaction import Redactor
-from domain.words import Millis
+from domain.replay import ReplayDecisions
+from domain.words import ActionKind, EvaluationReason, Millis
 from sidecar import __version__, clock
 from sidecar.api.hub import Hub
 from sidecar.api.readers import Readers
@@ -49,6 +52,29 @@ class Posting(NamedTuple):
     append: Callable[[ExchangeFacts], Awaitable[None]]
 
 
+class HealthActing(Protocol):
+    """What changes an instance's health on request; each stores and announces a decision.
+
+    Called on a thread. Both raise UnknownInstance where nothing was ever recorded, and StoreUnavailable.
+    """
+
+    def requested(self, instance_id: str, reason: EvaluationReason, now: Millis) -> Decision:
+        """Evaluate, and give the answer as a decision."""
+        ...
+
+    def acted(self, instance_id: str, kind: ActionKind, now: Millis) -> Decision:
+        """Let an operator act, dated now."""
+        ...
+
+
+class Evaluation(NamedTuple):
+    """The use cases of health."""
+
+    acting: HealthActing
+    reading: ReadInstanceHealth
+    replay: ReplayDecisions
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminParts:
     """The ports and settings of the admin API.
@@ -63,6 +89,7 @@ class AdminParts:
         loopback: the listener is bound on loopback, so the Host header is checked against DNS rebinding.
         window_ms: what a question without bounds covers.
         posting: None: facts cannot be posted, the route is not there.
+        evaluation: None: health is not evaluated, its routes are not there.
     """
 
     store: SignalStore
@@ -79,6 +106,7 @@ class AdminParts:
     version: str = __version__
     counts: AdminCounts = field(default_factory=AdminCounts)
     posting: Posting | None = None
+    evaluation: Evaluation | None = None
 
 
 PARTS: Final = web.AppKey("parts", AdminParts)

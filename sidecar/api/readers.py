@@ -1,7 +1,8 @@
 """Store calls on threads, bounded, so that a heavy reader can neither starve recording nor block the loop.
 
-Two lanes share the threads: questions, and pages of long exports. Exports get at most half of the threads,
-so that a page of the timeline never waits behind a download.
+Three lanes share the threads: questions, pages of long exports, and changes. Exports get at most half of the
+threads, so that a page of the timeline never waits behind a download. Changes wait for the store's one
+writer, so more than one at a time would only hold threads.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 RUNNING_MAX: Final = 4
 EXPORTS_RUNNING_MAX: Final = 2
+CHANGES_RUNNING_MAX: Final = 1
+CHANGES_WAITING_MAX: Final = 16
 WAITING_MAX: Final = 64
 WAIT_SECONDS: Final = 5.0
 """Longer than a page ever takes; a caller is better served by a 503 than by a queue."""
@@ -76,9 +79,10 @@ class Readers:
         self, executor: Executor, *, waiting_max: int = WAITING_MAX, wait_seconds: float = WAIT_SECONDS
     ) -> None:
         self.questions = Lane(executor, RUNNING_MAX, waiting_max, wait_seconds)
+        self.changes = Lane(executor, CHANGES_RUNNING_MAX, CHANGES_WAITING_MAX, wait_seconds)
         self.exports = Lane(executor, EXPORTS_RUNNING_MAX, waiting_max, wait_seconds * 6)
 
     @property
     def refused(self) -> int:
         """Callers turned away since the start."""
-        return self.questions.refused + self.exports.refused
+        return self.questions.refused + self.exports.refused + self.changes.refused

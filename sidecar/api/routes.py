@@ -2,12 +2,26 @@
 
 from typing import Final
 
-from sidecar.api import annotations, front, instances, openapi, posting, probes, session, stream, timeline
+from sidecar.api import (
+    actions,
+    annotations,
+    front,
+    health,
+    instances,
+    openapi,
+    posting,
+    probes,
+    session,
+    stream,
+    timeline,
+)
 from sidecar.api.errors import JSON
+from sidecar.api.health_answers import DecisionAnswer, ReputationAnswer, SnapshotAnswer
 from sidecar.api.route import Route
 from sidecar.api.signals import GapLine, SignalAnswer
 
 TEXT: Final = "text/plain"
+_INSTANCE: Final = "/v1/instances/{instanceId}"
 _DOWN: Final = {
     "description": "Not live, or not ready.",
     "content": {JSON: {"schema": {"$ref": "#/components/schemas/HealthAnswer"}}},
@@ -22,7 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         params=instances.PARAMS,
     ),
     Route(
-        path="/v1/instances/{instanceId}/timeline",
+        path=f"{_INSTANCE}/timeline",
         handler=timeline.timeline,
         summary="What happened to this instance: signals in order, gaps shown as gaps. "
         "As NDJSON or CSV the whole range is streamed and `limit` does not apply.",
@@ -48,6 +62,71 @@ ROUTES: Final[tuple[Route, ...]] = (
         body=posting.PostedSignals,
         failure=posting.PostingErrorAnswer,
         needs="posting",
+    ),
+    Route(
+        path=f"{_INSTANCE}/snapshot",
+        handler=health.snapshot,
+        summary="What was counted in a window.",
+        answer=SnapshotAnswer,
+        params=health.SNAPSHOT_PARAMS,
+        errors=(404,),
+        needs="evaluation",
+    ),
+    Route(
+        path=f"{_INSTANCE}/reputation",
+        handler=health.reputation,
+        summary="How an instance stands, or stood: score, level, risk, cooldown, and the rules that fire.",
+        answer=ReputationAnswer,
+        params=health.REPUTATION_PARAMS,
+        errors=(404, 410),
+        needs="evaluation",
+    ),
+    Route(
+        path=f"{_INSTANCE}/decisions",
+        handler=health.decisions,
+        summary="Decisions with their evidence, newest first.",
+        answer=health.DecisionsAnswer,
+        params=health.DECISIONS_PARAMS,
+        needs="evaluation",
+    ),
+    Route(
+        path="/v1/decisions/{decisionId}",
+        handler=health.decision,
+        summary="One decision; with `replay` recomputed from the stored signals.",
+        answer=health.DecisionDetail,
+        params=health.DECISION_PARAMS,
+        errors=(404, 410),
+        needs="evaluation",
+    ),
+    Route(
+        method="POST",
+        path=f"{_INSTANCE}/evaluate",
+        handler=actions.evaluate,
+        summary="Evaluate now; stores and answers a decision.",
+        answer=DecisionAnswer,
+        body=actions.EvaluateBody,
+        body_required=False,
+        errors=(404,),
+        needs="evaluation",
+    ),
+    *(
+        Route(
+            method=method,
+            path=f"{_INSTANCE}/{name}",
+            handler=handler,
+            summary=summary,
+            answer=DecisionAnswer,
+            body=actions.NoBody,
+            body_required=False,
+            errors=(404,),
+            needs="evaluation",
+        )
+        for method, name, handler, summary in (
+            ("POST", "cooldown", actions.enter_cooldown, "An operator lets the instance rest."),
+            ("DELETE", "cooldown", actions.leave_cooldown, "An operator ends the rest."),
+            ("POST", "reinitialise", actions.reinitialise, "An operator starts the reputation anew."),
+            ("POST", "ban", actions.ban, "An operator marks the instance as banned."),
+        )
     ),
     Route(
         path="/v1/stream",

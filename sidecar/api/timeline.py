@@ -1,6 +1,5 @@
 """GET /v1/instances/{id}/timeline: what happened to this number; JSON pages, NDJSON, CSV."""
 
-import hashlib
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -11,6 +10,7 @@ from domain.timeline import LIMIT_DEFAULT, GetReputationTimeline, PageKey, Timel
 from domain.words import Millis
 from sidecar.api import cursor, params
 from sidecar.api.errors import JSON, unavailable
+from sidecar.api.etag import tagged, unless_known
 from sidecar.api.negotiate import pick
 from sidecar.api.parts import PARTS, READERS, AdminParts
 from sidecar.api.signals import GapAnswer, IsoTime, SignalAnswer, csv_rows, gap_answer, ndjson, signal_answer
@@ -76,7 +76,7 @@ async def timeline(request: web.Request) -> web.StreamResponse:
     read = GetReputationTimeline(parts.store)
     if form == JSON:
         body, etag = await request.app[READERS].questions.run(partial(_page, read, question))
-        return _unless_known(request, body, etag)
+        return unless_known(request, body, etag)
     return await _export(request, form, read, question)
 
 
@@ -123,20 +123,7 @@ def _page(read: GetReputationTimeline, question: _Question) -> tuple[bytes, str]
         gaps=[gap_answer(gap) for gap in page.gaps],
         next_cursor=question.next_cursor(page.next_key),
     )
-    body = msgspec.json.encode(answer)
-    return body, hashlib.blake2b(body, digest_size=12).hexdigest()
-
-
-def _unless_known(request: web.Request, body: bytes, etag: str) -> web.Response:
-    """Answer 304 when the caller holds these very bytes. Late facts change a page, so its bytes decide."""
-    held = request.if_none_match or ()
-    if any(tag.value in (etag, "*") for tag in held):
-        response = web.Response(status=304)
-    else:
-        response = web.Response(body=body, content_type=JSON)
-    response.etag = etag
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+    return tagged(answer)
 
 
 async def _export(

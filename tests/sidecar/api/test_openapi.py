@@ -7,15 +7,20 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # no stubs among the locked tools
 import pytest
 
+from domain.evaluate_health import EvaluateInstanceHealth
 from domain.exchange import ExchangeFacts
+from domain.fold_state import setting_of
 from domain.ingest_signal import IngestReputationSignal
+from domain.read_health import ReadInstanceHealth
 from domain.recorded import Gap
+from domain.replay import ReplayDecisions
 from domain.words import SignalType
 from sidecar import __version__
 from sidecar.api.openapi import document, printed
-from sidecar.api.parts import Posting
+from sidecar.api.parts import Evaluation, Posting
 from sidecar.api.routes import ROUTES
 from tests.builders import recorded_signal
+from tests.fakes import InMemoryStore
 from tests.sidecar.api.serving import NOW, REDACTOR, ListStore, admin, run, summary
 
 
@@ -24,6 +29,12 @@ async def _append(_: ExchangeFacts) -> None:
 
 
 POSTING = Posting(IngestReputationSignal(REDACTOR), _append)
+_EMPTY, _SETTING = InMemoryStore(), setting_of(1_800_000)
+EVALUATION = Evaluation(
+    EvaluateInstanceHealth(_EMPTY, _SETTING),
+    ReadInstanceHealth(_EMPTY, _SETTING),
+    ReplayDecisions(_EMPTY, _SETTING),
+)
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
 
 
@@ -65,7 +76,7 @@ def test_every_registered_route_is_described_and_every_described_one_is_register
     }
 
     async def story() -> set[tuple[str, str]]:
-        async with admin(posting=POSTING) as api:
+        async with admin(posting=POSTING, evaluation=EVALUATION) as api:
             return {
                 (route.method, route.resource.canonical)
                 for route in api.app.router.routes()

@@ -8,20 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from domain.evaluate_health import EvaluateInstanceHealth
 from domain.exchange import ExchangeFacts, Outcome
+from domain.fold_state import setting_of
+from domain.read_health import ReadInstanceHealth
 from domain.record_signal import RecordReputationSignal, Slice
 from domain.recorded import Gap, Progress
+from domain.replay import ReplayDecisions
 from domain.signal import Signal
 from domain.words import Direction, SignalType, Source
 from exporters.sql.store import SqlStore
+from sidecar.api import Evaluation
 from sidecar.api.openapi import document
 from sidecar.api.routes import ROUTES
 from tests.sidecar.api.serving import NOW, Reply, admin, run
 
 ROWS = 20_000
+
+
+def evaluation_over(store: SqlStore) -> Evaluation:
+    """Make the use cases of health over a store."""
+    setting = setting_of(1_800_000)
+    reading, replay = ReadInstanceHealth(store, setting), ReplayDecisions(store, setting)
+    return Evaluation(EvaluateInstanceHealth(store, setting), reading, replay)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +149,12 @@ def _quoted(text: str) -> str:
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],
+)
 def test_no_question_breaks_the_api(store: SqlStore, data: st.DataObject) -> None:
     """Any path, any parameters: a documented status and a documented form, never a fault of ours."""
     targets = []
@@ -146,10 +163,11 @@ def test_no_question_breaks_the_api(store: SqlStore, data: st.DataObject) -> Non
         query = data.draw(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
         instance = data.draw(st.sampled_from(["sales-1", "nobody"]) | st.text(min_size=1, max_size=6))
         asked = "&".join(f"{name}={_quoted(value)}" for name, value in query.items())
-        targets.append((path, f"{path.replace('{instanceId}', _quoted(instance))}?{asked}"))
+        target = path.replace("{instanceId}", _quoted(instance)).replace("{decisionId}", _quoted(instance))
+        targets.append((path, f"{target}?{asked}"))
 
     async def story() -> list[tuple[str, str, Reply]]:
-        async with admin(store) as api:
+        async with admin(store, evaluation=evaluation_over(store)) as api:
             return [(path, target, await api.get(target)) for path, target in targets]
 
     for path, target, reply in run(story):
@@ -166,4 +184,4 @@ def test_the_fuzz_reaches_every_parameter(store: SqlStore) -> None:
     """The names the fuzz draws from are those of the document, so that a new one is not forgotten."""
     known: set[Any] = {param.name for route in ROUTES for param in route.params if route.method == "GET"}
 
-    assert known | {"instanceId"} == set(NAMES)
+    assert known | {"instanceId", "decisionId"} == set(NAMES)

@@ -66,12 +66,13 @@ async def _tab(api: Admin, refused: int) -> AsyncIterator[Any]:
                 return
             (refusals if "401" in message.text else wrong).append(f"console: {message.text}")
 
+        def asked(request: Any) -> None:
+            if not request.url.startswith((api.base, "data:", "blob:")):
+                wrong.append(f"request: {request.url}")
+
         tab.on("console", heard)
         tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        tab.on(
-            "request",
-            lambda asked: asked.url.startswith((api.base, "data:", "blob:")) or wrong.append(asked.url),
-        )
+        tab.on("request", asked)
         yield tab
         await browser.close()
     assert not wrong
