@@ -1,0 +1,1 @@
+"""Boards, rules, alerts and runbooks, versioned with the metrics they read."""

@@ -1,0 +1,1 @@
+"""Grafana boards as code: builders beside the JSON they make."""
