@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from domain.decision import Decision
 from domain.recorded import RecordedSignal
 from domain.words import (
     CooldownReason,
@@ -60,3 +61,24 @@ def http_status(signal: RecordedSignal) -> int | None:
     if isinstance(status, str) and status.isdecimal() and len(status) == 3:
         status = int(status)
     return status if isinstance(status, int) and 100 <= status <= 599 else None
+
+
+def evaluation_of(decision: Decision) -> Evaluation:
+    """Give what is announced of a decision."""
+    after = decision.after
+    return Evaluation(
+        decision.id,
+        decision.instance_id,
+        decision.evaluated_at,
+        decision.reason,
+        after.score,
+        after.temperature_level,
+        after.trend,
+        after.risk_level,
+        after.lifecycle,
+        after.cooldown_reason,
+        decision.before.score,
+        tuple(alert.code.value for alert in after.alerts),
+        tuple(dict.fromkeys(explained.finding.rule for explained in decision.explanation)),
+        decision.supersedes,
+    )
