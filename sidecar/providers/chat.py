@@ -1,4 +1,4 @@
-"""The normal form of a chat, the same for every provider (README 0.2, `remoteJid` and `isGroup`)."""
+"""The normal form of a chat, the same for every provider (notes 0.2, `remoteJid` and `isGroup`)."""
 
 import re
 from typing import Final, NamedTuple
@@ -57,7 +57,7 @@ def first_chat(*raws: str | None) -> Chat:
 
 
 def phone_first(jid: str | None, alternative: str | None) -> Chat:
-    """Normalize a chat that may be a LID: the phone JID beside it wins (README 0.2)."""
+    """Normalize a chat that may be a LID: the phone JID beside it wins (notes 0.2)."""
     found = chat(jid)
     if found.jid is not None and found.jid.endswith("@lid"):
         other = chat(alternative)

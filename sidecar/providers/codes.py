@@ -44,7 +44,7 @@ class Code(NamedTuple):
     Attributes:
         meaning: short constant for the context's `codeMeaning`.
         is_rate_limit: seeing it is a RATE_LIMIT_HIT, whatever the HTTP status (R3).
-        is_account_block: seeing it is a CONNECTION_ERROR (README 4.2).
+        is_account_block: seeing it is a CONNECTION_ERROR (notes 4.2).
         cause, source, date: for people.
     """
 

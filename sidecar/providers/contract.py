@@ -4,7 +4,7 @@
 
 A reader states facts and nothing else: it keeps no state, asks no clock, writes no log. Whatever the wire
 hands it, it returns a Reading or raises UnreadableExchange. Rules of the provider notes, which the fixtures
-follow, are cited as R1 to R15, their sections as "README n.n".
+follow, are cited as R1 to R15, their sections as "notes n.n".
 """
 
 import re

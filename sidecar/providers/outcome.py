@@ -1,4 +1,4 @@
-"""Facts a dispatcher's call gives whatever the provider: rules R1 to R8 of README 0.3, in one place.
+"""Facts a dispatcher's call gives whatever the provider: rules R1 to R8 of notes 0.3, in one place.
 
 A reader finds out what was asked and what was answered; these functions say which events that makes.
 """

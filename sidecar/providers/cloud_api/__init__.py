@@ -1,7 +1,7 @@
 """WhatsApp Business Cloud API: Meta's own gateway at graph.facebook.com.
 
 Read in Meta's pages under `business-messaging/whatsapp` (dated 2026-05 and 2026-06) and resellers' copies.
-Provider notes: README section 4. `calls.py` reads what is asked, `callbacks.py` what Meta tells, in
+Provider notes, section 4. `calls.py` reads what is asked, `callbacks.py` what Meta tells, in
 the forms of `parts.py`; `words.py` has the message types and the chat form of both.
 """
 

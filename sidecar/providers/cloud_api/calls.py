@@ -1,4 +1,4 @@
-"""What a dispatcher asks of the Cloud API and what it answers (README 4.1 and 4.2): one URL, many actions."""
+"""What a dispatcher asks of the Cloud API and what it answers (notes 4.1 and 4.2): one URL, many actions."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -64,7 +64,7 @@ class _Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Error(msgspec.Struct, frozen=True, gc=False):
-    """`error_subcode` is not read: deprecated, and its 463 means an expired token (README 4.2)."""
+    """`error_subcode` is not read: deprecated, and its 463 means an expired token (notes 4.2)."""
 
     code: int | str | None = None
 
@@ -104,7 +104,7 @@ def read_call(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
     if match.route.template.endswith(_MESSAGES):
         return _read_messages(call)
     if match.route.action is Action.GET_STATUS and "fields" not in query(exchange.target):
-        # Any object of the Graph may be fetched by its id; only a number is asked for fields (README 4.1).
+        # Any object of the Graph may be fetched by its id; only a number is asked for fields (notes 4.1).
         call = call._replace(route=match.route._replace(action=Action.OTHER))
     return _read_other(call)
 

@@ -1,4 +1,4 @@
-"""The forms of Meta's callbacks, and the events a part of one makes (README 4.3)."""
+"""The forms of Meta's callbacks, and the events a part of one makes (notes 4.3)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """Evolution API v2: a Node gateway on Baileys or in front of the Cloud API (2.3.6, 2.3.7, read in source).
 
-Provider notes: README section 2. `calls.py` reads what the dispatcher asks, `callbacks.py` what the gateway
+Provider notes, section 2. `calls.py` reads what the dispatcher asks, `callbacks.py` what the gateway
 tells, `types.py` has the words of both.
 """
 

@@ -1,4 +1,4 @@
-"""What Evolution API tells by callback (README 2.3).
+"""What Evolution API tells by callback (notes 2.3).
 
 `date_time` is the server's local time written with a `Z`: wrong by its offset from UTC, so never a time here.
 It still makes a redelivered body equal to itself and to no other, which is what a basis needs.

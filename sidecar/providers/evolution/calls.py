@@ -1,4 +1,4 @@
-"""What a dispatcher asks of Evolution API and what it answers (README 2.1 and 2.2)."""
+"""What a dispatcher asks of Evolution API and what it answers (notes 2.1 and 2.2)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -75,7 +75,7 @@ class _Meta(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Refusal(msgspec.Struct, frozen=True, gc=False):
-    """Evolution's own error, or Meta's error object at top level (README 2.2)."""
+    """Evolution's own error, or Meta's error object at top level (notes 2.2)."""
 
     code: int | str | None = None
     message: object = None

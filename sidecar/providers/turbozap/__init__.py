@@ -1,7 +1,7 @@
 """TurboZap: a Go gateway on whatsmeow (commit 7c79ca2 of 2025-12-11, read in source).
 
 Also the spellings its client WhatLead uses or expects (commit 61667cc of 2026-02-02), where the two disagree.
-Provider notes: README section 1. `calls.py` reads what the dispatcher asks, `callbacks.py` what the gateway
+Provider notes, section 1. `calls.py` reads what the dispatcher asks, `callbacks.py` what the gateway
 tells, in the envelope of `envelope.py`.
 """
 

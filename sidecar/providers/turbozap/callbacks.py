@@ -1,4 +1,4 @@
-"""What TurboZap tells by callback (README 1.3 and 1.4): one event a body, JSON or base64 of JSON."""
+"""What TurboZap tells by callback (notes 1.3 and 1.4): one event a body, JSON or base64 of JSON."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from sidecar.providers.outcome import add_code
 from sidecar.providers.turbozap.envelope import Callback, Json, opened
 
 _BARE_GROUP: Final = re.compile(r"[0-9]{16,}|[0-9]+-[0-9]+")
-"""`send.message` drops the server: more than 15 digits, or digits-dash-digits, is a group (README 1.3)."""
+"""`send.message` drops the server: more than 15 digits, or digits-dash-digits, is a group (notes 1.3)."""
 _STORY: Final = "status"
 
 _RECEIPT_OF: Final = {
@@ -243,4 +243,4 @@ _QUIET_EVENTS: Final = frozenset(
 )  # fmt: skip
 """Known, and no fact about our instance; responses come with a `messages.upsert` of their own."""
 _QUIET_FAMILIES: Final = frozenset({"contacts", "chats", "groups", "call", "typebot"})
-"""First words of event names the README lists with a star."""
+"""First words of event names the notes list with a star."""

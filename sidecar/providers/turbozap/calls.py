@@ -1,4 +1,4 @@
-"""What a dispatcher asks of TurboZap and what it answers (README 1.1, 1.2 and 1.4)."""
+"""What a dispatcher asks of TurboZap and what it answers (notes 1.1, 1.2 and 1.4)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -50,7 +50,7 @@ ROUTES: Final = Routes(
         Row("GET", "/instance/list", Action.OTHER),
         *any_method(_INSTANCE, *(f"/{group}/{{instance}}/{{...}}" for group in _OTHER_GROUPS)),
     ),
-    # The server has `presence` only under /api; its client leaves /api to the base URL (README 1.4).
+    # The server has `presence` only under /api; its client leaves /api to the base URL (notes 1.4).
     prefixes=("", "/api"),
 )
 
@@ -181,7 +181,7 @@ def _read_state(call: Call, data: _Data) -> Reading:
     state = STATE_OF.get(status) if status else None
     qr_code = data.code or data.qr_code
     if state is None and qr_code:
-        state = EventType.CONNECTION_QRCODE  # the client expects a code in the answer to connect (README 1.4)
+        state = EventType.CONNECTION_QRCODE  # the client expects a code in the answer to connect (notes 1.4)
     if state is None:
         if status is None or status in _QUIET_STATES:
             return Reading([], template)

@@ -1,4 +1,4 @@
-"""The envelope of TurboZap's callbacks: JSON, or base64 of JSON, around one event (README 1.3)."""
+"""The envelope of TurboZap's callbacks: JSON, or base64 of JSON, around one event (notes 1.3)."""
 
 import base64
 import binascii
@@ -87,7 +87,7 @@ def _unpacked(body: Body) -> Body:
 
 
 def _instance(envelope: _Envelope, exchange: Exchange) -> tuple[str, str | None]:
-    """Give the instance's name and, where both are shown, its uuid as an alias (README 0.2)."""
+    """Give the instance's name and, where both are shown, its uuid as an alias (notes 0.2)."""
     uuid = envelope.instance_id or (exchange.request_header(b"x-instance-id") or b"").decode("latin-1")
     name = envelope.instance or envelope.instance_name
     return (name, uuid or None) if name else (uuid, None)

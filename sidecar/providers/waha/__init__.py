@@ -1,7 +1,7 @@
 """WAHA: a Node gateway over four engines (WEBJS, WPP, NOWEB, GOWS), whose answers differ.
 
 Read in source: tree of 2024-10, single files up to about 2026.8; release notes 2026.8.1; documentation pages
-"Events", "Sessions", "Send messages". Provider notes: README section 3. `calls.py` reads what the dispatcher
+"Events", "Sessions", "Send messages". Provider notes, section 3. `calls.py` reads what the dispatcher
 asks, `callbacks.py` what the gateway tells, `ids.py` has the serialized message id and the states of both.
 """
 

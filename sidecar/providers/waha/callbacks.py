@@ -1,4 +1,4 @@
-"""What WAHA tells by callback (README 3.3): one event a body, envelope times in ms, message times in s."""
+"""What WAHA tells by callback (notes 3.3): one event a body, envelope times in ms, message times in s."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
@@ -175,7 +175,7 @@ def _read_message(callback: _Callback) -> Reading:
 
 
 def _named(message: _Message) -> tuple[str | None, bool, Chat]:
-    """Give bare id, direction and chat; the serialized id is surer than `from` and `to` (README 3.2)."""
+    """Give bare id, direction and chat; the serialized id is surer than `from` and `to` (notes 3.2)."""
     named = message_id(message.id)
     ours = named.from_me if named.from_me is not None else bool(message.from_me)
     place = named.chat if named.chat.jid else chat(message.to if ours else message.sender)

@@ -1,4 +1,4 @@
-"""What a dispatcher asks of WAHA and what it answers (README 3.1 and 3.2)."""
+"""What a dispatcher asks of WAHA and what it answers (notes 3.1 and 3.2)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -63,7 +63,7 @@ ROUTES: Final = Routes(
 _PRESENCES: Final = frozenset({"online", "offline", "typing", "recording", "paused"})
 _ASK_BY_BODY: Final = SENDS | {Action.SET_PRESENCE, Action.MARK_AS_READ}
 _UNREADY_STATES: Final = frozenset({"WORKING", "FAILED", "STOPPED"})
-"""States a 422 states as a fact; SCAN_QR_CODE and STARTING there give none (README 3.2)."""
+"""States a 422 states as a fact; SCAN_QR_CODE and STARTING there give none (notes 3.2)."""
 _TEXTS_MAX: Final = 16
 
 
@@ -196,7 +196,7 @@ def _read_refusal(call: Call, request: _Request) -> Reading:
 
 
 def _unready(call: Call, refusal: _Refusal) -> list[Event]:
-    """State the session's state that a 422 holds (README 3.2)."""
+    """State the session's state that a 422 holds (notes 3.2)."""
     status = refusal.status
     if call.exchange.status != 422 or not isinstance(status, str) or status not in _UNREADY_STATES:
         return []
@@ -235,7 +235,7 @@ def _read_send(call: Call, request: _Request) -> Reading:
         return Reading(outcome.not_sent(call, engine_code(text)), template)
     if found is None and call.route.action is not Action.SEND_REACTION:
         return Reading([], template, (), Fault.BODY_EMPTY if answer is None else Fault.DATA_MISSING)
-    # Engine WEBJS may answer a reaction with nothing: there 2xx is success without an id (README 3.2).
+    # Engine WEBJS may answer a reaction with nothing: there 2xx is success without an id (notes 3.2).
     return Reading(outcome.sent(call._replace(chat=place) if place.jid else call, found), template)
 
 

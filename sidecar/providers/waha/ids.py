@@ -34,7 +34,7 @@ class SerializedId(msgspec.Struct, frozen=True, gc=False):
 
 
 def message_id(value: SerializedId | str | None) -> MessageId:
-    """Take a message id apart; a text that is not serialized is taken as the bare id."""
+    """Take a message id apart; a text that is not serialized is the bare id, unless it names a chat."""
     if isinstance(value, SerializedId):
         found = message_id(value.serialized)
         return found if found.id else MessageId(id=value.id or None)
@@ -42,5 +42,5 @@ def message_id(value: SerializedId | str | None) -> MessageId:
         return MessageId()
     parts = value.split("_", 3)
     if len(parts) < 3 or parts[0] not in _DIRECTIONS:
-        return MessageId(id=value)
+        return MessageId(id=None if "@" in value else value)
     return MessageId(_DIRECTIONS[parts[0]], chat(parts[1]), parts[2] or None)

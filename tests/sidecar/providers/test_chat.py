@@ -1,4 +1,4 @@
-"""The normal form of a chat (README 0.2)."""
+"""The normal form of a chat (notes 0.2)."""
 
 import pytest
 

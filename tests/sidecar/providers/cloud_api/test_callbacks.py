@@ -1,4 +1,4 @@
-"""The Cloud API's callbacks: README 4.3, rules R9 to R13."""
+"""The Cloud API's callbacks: notes 4.3, rules R9 to R13."""
 
 import pytest
 

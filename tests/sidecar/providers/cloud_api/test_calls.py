@@ -1,4 +1,4 @@
-"""The Cloud API's calls and answers: README 4.1 and 4.2, rules R1 to R8, R14."""
+"""The Cloud API's calls and answers: notes 4.1 and 4.2, rules R1 to R8, R14."""
 
 import pytest
 
@@ -109,7 +109,7 @@ def test_message_status(cloud_api: Reader, status: str | None, shown: str | None
 def test_the_code_decides_not_the_http_status(
     cloud_api: Reader, status: int, code: int, types: list[str]
 ) -> None:
-    """The table of README 4.2; 463 is no timelock here."""
+    """The table of notes 4.2; 463 is no timelock here."""
     answer = {"error": {"message": "x", "code": code, "error_subcode": 463}}
 
     reading = told(cloud_api, call("POST", PATH, TO, status, answer))

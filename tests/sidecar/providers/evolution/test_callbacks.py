@@ -1,4 +1,4 @@
-"""Evolution API's callbacks: README 2.3, rules R9 to R13."""
+"""Evolution API's callbacks: notes 2.3, rules R9 to R13."""
 
 import pytest
 

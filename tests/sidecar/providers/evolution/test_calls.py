@@ -1,4 +1,4 @@
-"""Evolution API's calls and answers: README 2.1 and 2.2, rules R1 to R8, R14 and R15."""
+"""Evolution API's calls and answers: notes 2.1 and 2.2, rules R1 to R8, R14 and R15."""
 
 import pytest
 
@@ -139,7 +139,7 @@ def test_the_jid_of_the_answer_wins(evolution: Reader, key: Json, jid: str) -> N
     ],
 )
 def test_a_refused_send_is_a_failure(evolution: Reader, status: int, answer: Json, code: str | None) -> None:
-    """A send succeeded only if `key.id` is there; 2xx alone says nothing (README 2.2)."""
+    """A send succeeded only if `key.id` is there; 2xx alone says nothing (notes 2.2)."""
     failed = told(evolution, call("POST", "/message/sendText/v", TO, status, answer)).one
 
     assert (failed.type, failed.remote_jid, failed.context.get("code")) == ("MESSAGE_FAILED", JID, code)

@@ -1,4 +1,4 @@
-"""TurboZap's callbacks: README 1.3 and 1.4, rules R9 to R13."""
+"""TurboZap's callbacks: notes 1.3 and 1.4, rules R9 to R13."""
 
 import base64
 import json
@@ -259,7 +259,7 @@ def test_an_unknown_event_is_drift(turbozap: Reader, event: str, name: str) -> N
 def test_the_instance_is_its_name_and_the_uuid_its_alias(
     turbozap: Reader, names: Json, header: str | None, instance_id: str, alias: str | None
 ) -> None:
-    """Name, else the client's spelling of it, else uuid, else the header's (README 0.2)."""
+    """Name, else the client's spelling of it, else uuid, else the header's (notes 0.2)."""
     headers = {"X-Instance-ID": header} if header else {}
     exchange = callback(envelope("connection.update", {"status": "connected"}, **names), headers)
 
@@ -306,7 +306,7 @@ def test_the_facts_own_time_comes_first(
     ],
 )
 def test_the_clients_spelling_of_data_is_read(turbozap: Reader, more: Json) -> None:
-    """`data_value` wins, and JSON in a text is JSON (README 1.4)."""
+    """`data_value` wins, and JSON in a text is JSON (notes 1.4)."""
     exchange = callback(envelope("connection.update", None) | more)
 
     assert told(turbozap, exchange).types == ["CONNECTION_CONNECTED"]

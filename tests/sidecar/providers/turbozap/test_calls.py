@@ -1,4 +1,4 @@
-"""TurboZap's calls and answers: README 1.1, 1.2 and 1.4, rules R1 to R8, R14 and R15."""
+"""TurboZap's calls and answers: notes 1.1, 1.2 and 1.4, rules R1 to R8, R14 and R15."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""WAHA's callbacks: README 3.3, rules R9 to R13."""
+"""WAHA's callbacks: notes 3.3, rules R9 to R13."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""WAHA's calls and answers: README 3.1 and 3.2, rules R1 to R8, R14 and R15."""
+"""WAHA's calls and answers: notes 3.1 and 3.2, rules R1 to R8, R14 and R15."""
 
 import pytest
 
@@ -72,6 +72,7 @@ def test_the_old_send_names_session_and_phone_in_its_query(
         ({"id": {"id": "A"}}, "A", JID),
         ({"id": "true_1@g.us_A_5511900000099@c.us"}, "A", "1@g.us"),
         ({"id": "A"}, "A", JID),
+        ({"id": {"id": "A", "_serialized": "5511900000001@c.us"}}, "A", JID),
         ({"key": {"id": "A", "remoteJid": "1@s.whatsapp.net"}}, "A", "1@s.whatsapp.net"),
         (
             {"key": {"id": "A", "remoteJid": "9@lid", "remoteJidAlt": "1@s.whatsapp.net"}},
@@ -365,3 +366,11 @@ def test_a_session_called_like_a_route_is_still_a_session(waha: Reader) -> None:
     reading = told(waha, call("POST", "/api/sessions/presence", {"presence": "online"}, 201, None))
 
     assert (reading.one.type, reading.one.instance_id) == ("PRESENCE_SET", "sessions")
+
+
+@pytest.mark.parametrize("value", ["5511900000001@c.us", "true_5511900000001@c.us"])
+def test_an_id_that_names_a_chat_is_no_message_id(waha: Reader, value: str) -> None:
+    """A phone number never passes as the name of a message."""
+    reading = told(waha, call("POST", "/api/sendText", TO, 201, {"id": value}))
+
+    assert (reading.signals, reading.fault) == ([], "data_missing")
