@@ -43,7 +43,8 @@ def test_ctrl_c_ends_the_demo_with_its_summary(tmp_path: Path) -> None:
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from sidecar.demo.run import DemoOptions, run_demo\n"
-        "sys.exit(asyncio.run(run_demo(DemoOptions(rate=40.0, data_dir=Path(sys.argv[1])))))\n"
+        "options = DemoOptions(duration_seconds=30.0, rate=40.0, data_dir=Path(sys.argv[1]))\n"
+        "sys.exit(asyncio.run(run_demo(options)))\n"
     )
     command = [sys.executable, "-u", "-c", program, str(tmp_path)]
 
@@ -61,6 +62,7 @@ def test_ctrl_c_ends_the_demo_with_its_summary(tmp_path: Path) -> None:
     text = "".join(told)
     assert code == 0, text
     assert "ledger: observed" in text
+    assert not re.search(r"^ *2[0-9] s", text, re.MULTILINE), "it ran to its end instead of stopping"
 
 
 def test_a_sidecar_that_cannot_start_ends_the_demo_with_its_reason(tmp_path: Path) -> None:
