@@ -223,8 +223,8 @@ class Transaction:
                 found[key] = min(sent)
         return found
 
-    def append(self, signals: Sequence[RecordedSignal]) -> None:
-        """Insert new signals."""
+    def append(self, signals: Sequence[RecordedSignal]) -> list[RecordedSignal]:
+        """Insert new signals; nothing is refused here."""
         tables = self._tables
         for row in signals:
             rows = tables.signals.setdefault(row.instance_id, {})
@@ -234,6 +234,7 @@ class Transaction:
             tables.by_seq.setdefault(row.instance_id, []).append(row.id)
             if row.message_id:
                 tables.by_message.setdefault((row.instance_id, row.message_id), []).append(row.id)
+        return []
 
     def save_heads(self, heads: Sequence[InstanceHead]) -> None:
         """Store heads."""

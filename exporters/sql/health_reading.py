@@ -18,6 +18,7 @@ from domain.health_ports import (
     SavedState,
     Span,
 )
+from domain.snapshot import Snapshot
 from domain.words import (
     ActionKind,
     CooldownReason,
@@ -34,6 +35,7 @@ from exporters.sql import health_statements as asked
 from exporters.sql.health_statements import REPORTS_MAX, PerKey
 from exporters.sql.schema import reputation_checkpoint, reputation_decision, reputation_signal
 from exporters.sql.types import from_timestamp, to_timestamp
+from exporters.sql.window_count import snapshot_of, window_count
 
 SEQ_MAX: Final = 2**63 - 1
 """Arrival bound of a span that has none."""
@@ -108,6 +110,11 @@ class SqlHealthReading:
         if span.seq_max is not None:
             statement = statement.where(_S.seq <= span.seq_max)
         return list(self._connection.execute(statement).scalars())
+
+    def snapshot(self, instance_id: str, since: Millis, until: Millis, *, latency: bool) -> Snapshot:
+        """Count a window with one indexed aggregate; equals `domain.snapshot.count` of its facts."""
+        rows = self._connection.execute(window_count(instance_id, since, until))
+        return snapshot_of(rows, latency=latency)
 
     def earliest_behind(self, instance_id: str, seq: int) -> Millis | None:
         """Give the earliest date among the facts that arrived behind `seq`, None when there are none."""

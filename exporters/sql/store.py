@@ -90,7 +90,7 @@ class SqlStore:
         """Make everything committed so far survive a power loss.
 
         PostgreSQL has done so at each commit. SQLite in WAL mode has not: until the next checkpoint its
-        commits are with the operating system. Call it before deleting what only the journal still holds on disk.
+        commits are with the operating system. Call it before deleting a journal segment they came from.
         """
         self._check_open()
         if not self._sqlite:

@@ -1,5 +1,6 @@
 """What every store promises to evaluation, on both databases."""
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from domain.health_ports import (
     Span,
 )
 from domain.recorded import InstanceSummary, RecordedSignal
+from domain.snapshot import count
 from domain.words import (
     ActionKind,
     Connection,
@@ -422,6 +424,37 @@ def test_due_and_left_behind_instances_are_found(store: SqlStore) -> None:
     assert store.due(T0 + 50, 1) == ["sales-2"]
     assert store.unevaluated(10) == ["sales-3", "sales-4"]
     assert store.unevaluated(1) == ["sales-3"]
+
+
+@pytest.mark.parametrize("latency", [False, True])
+def test_a_snapshot_equals_the_domains_count_of_the_same_facts(store: SqlStore, *, latency: bool) -> None:
+    """One aggregate of the database counts what the domain counts fact by fact, in every window."""
+    draw = random.Random(7)
+    facts = [
+        recorded_signal(
+            n,
+            T0 + draw.randrange(60),
+            draw.choice(list(SignalType)),
+            source=draw.choice(list(Source)),
+            message_id=draw.choice([None, *(f"M{m}" for m in range(12))]),
+            is_group=draw.random() < 0.5,
+            latency_ms=draw.choice([None, 0, draw.randrange(100_000)]),
+        )
+        for n in range(1, 1501)
+    ]
+    put(store, *facts, recorded_signal(1, T0 + 5, instance_id="sales-2"))
+    windows = [(0, 59), (10, 20), (30, 30), (59, 0), (100, 200)]
+
+    with store.reading() as reading:
+        counted = [
+            reading.snapshot("sales-1", T0 + since, T0 + until, latency=latency) for since, until in windows
+        ]
+
+    assert counted == [
+        count(map(fact, facts), T0 + since, T0 + until, latency=latency) for since, until in windows
+    ]
+    assert counted[0].group_interactions > 0
+    assert counted[0].average_send_latency_ms > 0
 
 
 def test_one_reading_speaks_of_one_commit(store: SqlStore) -> None:
