@@ -60,13 +60,22 @@ class UpstreamUser(Protocol):
         ...
 
 
-def _keep_alive(transport: asyncio.Transport) -> None:
-    """Let the kernel find out about peers that vanished without a word: after 60 s, then 4 probes of 15 s."""
+def _tune(transport: asyncio.Transport, high_water_bytes: int) -> None:
+    """Let the kernel probe peers that went quiet, and hold little that it could not send.
+
+    A peer that vanished without a word is found after 60 s and 4 probes of 15 s. Without a bound the kernel
+    takes megabytes for a peer that does not read, and slow progress could not be told from none.
+    """
     raw: Any = transport.get_extra_info("socket")
     if raw is None or raw.family not in {socket.AF_INET, socket.AF_INET6}:
         return
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+    for name, value in (
+        ("TCP_KEEPIDLE", 60),
+        ("TCP_KEEPINTVL", 15),
+        ("TCP_KEEPCNT", 4),
+        ("TCP_NOTSENT_LOWAT", high_water_bytes),
+    ):
         if hasattr(socket, name):
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
@@ -90,7 +99,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.write = self.transport.write
         self.transport.set_write_buffer_limits(high=high_water_bytes)
-        _keep_alive(self.transport)
+        _tune(self.transport, high_water_bytes)
 
     def pause(self) -> None:
         """Stop reading; may be called again."""

@@ -1,8 +1,8 @@
 """The upward half of an exchange in flight: its request, and the connection it takes.
 
 Theory of operation. The request's first bytes are sent with its head once there is a connection: a pooled
-one at once, else a new one, while the caller is not read. A body that came whole with its head (the usual
-case) needs no decoder.
+one at once, else a new one; meanwhile at most one more piece is read. A body that came whole with its head
+(the usual case) needs no decoder.
 """
 
 import asyncio
@@ -114,8 +114,6 @@ class Upward(ABC):
             self._attach(upstream, payload)
             return
         self._unsent = payload
-        if self.caller is not None and not self.whole:
-            self.caller.pause()
         self._connecting = spawn(self._connect(), name="wire.connect")
 
     async def _connect(self) -> None:
@@ -162,6 +160,8 @@ class Upward(ABC):
             return
         if self.upstream is None:
             self._unsent += payload
+            if self.caller is not None and not self.whole:
+                self.caller.pause()  # no earlier: who is not read cannot be seen to hang up
             return
         if payload:
             self.upstream.write(payload)
