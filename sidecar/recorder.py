@@ -54,7 +54,7 @@ class Recording(Protocol):
         ...
 
     def tidy(self, now: Millis) -> None:
-        """Do what time asks for: steps of health that are due, retention. Bounded work a call."""
+        """Do what time asks for: steps of health that are due. Bounded work a call."""
         ...
 
 

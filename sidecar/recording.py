@@ -1,4 +1,4 @@
-"""What is done with each batch once the store is open: record, announce, evaluate, tidy up."""
+"""What is done with each batch once the store is open: record, announce, evaluate."""
 
 import logging
 from collections import Counter
@@ -10,11 +10,6 @@ from domain.ports import SignalStore
 from domain.record_signal import Recorded, RecordReputationSignal, Slice
 from domain.recorded import Progress, RecordedSignal
 from domain.words import Millis, Source
-
-DAY_MS: Final = 86_400_000
-RETENTION_BATCH: Final = 500
-"""Rows one call of `tidy` may delete; recording waits for no more than that."""
-RETENTION_EVERY_MS: Final = DAY_MS
 
 _log: Final = logging.getLogger(__name__)
 
@@ -68,7 +63,6 @@ class BatchRecording:
         ledger: counts.
         evaluator: called behind the facts' own transaction.
         clock: wall clock.
-        retention_days: signals older than this are dropped, daily and at start.
     """
 
     def __init__(
@@ -78,7 +72,6 @@ class BatchRecording:
         ledger: Ledger,
         evaluator: Evaluator,
         clock: Callable[[], Millis],
-        retention_days: int,
     ) -> None:
         self._store = store
         self._record = RecordReputationSignal(store)
@@ -86,9 +79,6 @@ class BatchRecording:
         self._ledger = ledger
         self._evaluator = evaluator
         self._clock = clock
-        self._retention_ms = retention_days * DAY_MS
-        self._retain_at: Millis = 0
-        self._dropped = 0
 
     def progress(self) -> Mapping[str, Progress]:
         """Give the stored positions."""
@@ -119,14 +109,5 @@ class BatchRecording:
             self._evaluator.touched(recorded, self._clock())
 
     def tidy(self, now: Millis) -> None:
-        """Evaluate what is due, drop what is too old; bounded work a call."""
+        """Evaluate what is due by time; bounded work a call."""
         self._evaluator.due(now)
-        if now < self._retain_at:
-            return
-        dropped = self._store.drop_before(now - self._retention_ms, RETENTION_BATCH)
-        self._dropped += dropped
-        if dropped < RETENTION_BATCH:
-            self._retain_at = now + RETENTION_EVERY_MS
-            if self._dropped:
-                _log.info("retention.applied", extra={"dropped": self._dropped})
-            self._dropped = 0

@@ -23,9 +23,9 @@ _lock: Final = threading.Lock()
 
 
 def counts() -> dict[str, int]:
-    """Give how often each event of the catalogue happened in this process."""
+    """Give how often each event of the catalogue happened in this process, 0 for those that did not."""
     with _lock:
-        return dict(_counts)
+        return dict.fromkeys(CATALOGUE, 0) | _counts
 
 
 def count(name: str) -> None:

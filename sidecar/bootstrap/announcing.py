@@ -1,16 +1,21 @@
 """The sinks a batch is announced to, and what they tell the metrics about themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
+from domain.decision import Decision
 from domain.exchange import ExchangeFacts
 from domain.recorded import RecordedSignal
+from exporters.announced import evaluation_of
+from exporters.log import LogSink
 from exporters.otel.sink import OtlpSink, open_sink
 from exporters.prometheus.metrics import Metrics
 from sidecar import __version__
 from sidecar.api import Hub
+from sidecar.bootstrap.gauges import InstanceBoard
 from sidecar.clock import monotonic_ns
 from sidecar.config import environment
-from sidecar.telemetry import OtlpFailing, OtlpRecovered
+from sidecar.telemetry import AnnouncementFailed, OtlpFailing, OtlpRecovered
 
 
 class HubSink:
@@ -25,6 +30,32 @@ class HubSink:
     def signals(self, signals: Sequence[RecordedSignal]) -> None:
         """Send signals to whoever follows."""
         self._hub.publish(signals)
+
+
+class DecisionSinks:
+    """Announces stored decisions: log, OTLP, event streams, and the board of instance states."""
+
+    def __init__(self, log: LogSink, otlp: OtlpSink | None, hub: Hub, board: InstanceBoard) -> None:
+        self._log = log
+        self._otlp = otlp
+        self._hub = hub
+        self._board = board
+
+    def __call__(self, decisions: Sequence[Decision]) -> None:
+        """Announce; one sink's fault must not silence the others, nor recording."""
+        evaluations = [evaluation_of(decision) for decision in decisions]
+        works: list[Callable[[], object]] = [
+            lambda: self._board.decided(decisions),
+            lambda: self._log.evaluations(evaluations),
+            lambda: self._hub.publish((), decisions),
+        ]
+        if self._otlp is not None:
+            works.append(partial(self._otlp.evaluations, evaluations))
+        for work in works:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - see the docstring
+                AnnouncementFailed(sink="decisions").emit(error)
 
 
 class OtlpListener:

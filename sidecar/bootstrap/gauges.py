@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
+from domain.decision import Decision
 from domain.errors import StoreUnavailable
 from domain.ports import SignalStore
 from domain.recorded import InstanceSummary
@@ -25,6 +26,13 @@ class InstanceBoard:
         self._instances_max = instances_max
         self._read_ns = 0
         self._known: list[InstanceSummary] = []
+        self._alerts: dict[str, int] = {}
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """Remember how many alerts each instance has; decisions tell every change of it."""
+        for decision in decisions:
+            if decision.instance_id in self._alerts or len(self._alerts) < self._instances_max:
+                self._alerts[decision.instance_id] = len(decision.after.alerts)
 
     def refresh(self) -> None:
         """Read the store if what is known is old; keep the last known states while it does not answer.
@@ -45,7 +53,7 @@ class InstanceBoard:
                 one.temperature_level,
                 one.trend,
                 one.cooldown_reason,
-                0,
+                self._alerts.get(one.instance_id, 0),
                 None if one.connection is Connection.UNKNOWN else one.connection is Connection.CONNECTED,
                 one.last_signal_at,
             )

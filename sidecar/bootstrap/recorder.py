@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from domain.evaluate_health import EvaluateInstanceHealth
+from domain.fold_state import setting_of
 from domain.ingest_signal import IngestReputationSignal
-from domain.record_signal import Recorded
+from domain.read_health import ReadInstanceHealth
 from domain.recorded import Progress
 from domain.redaction import Redactor, RemoteJidMode
-from domain.words import Millis
+from domain.replay import ReplayDecisions
+from domain.retain import DropPastRetention
 from exporters.log import LogSink
 from exporters.prometheus.inputs import BuildInfo, ScrapeInputs
 from exporters.prometheus.metrics import Metrics
@@ -20,13 +23,15 @@ from exporters.sql.store import SqlStore
 from sidecar import __version__, telemetry
 from sidecar.addresses import parse_address
 from sidecar.api import AdminParts, Hub, make_app
-from sidecar.api.parts import Posting
-from sidecar.bootstrap.announcing import HubSink, open_otlp
+from sidecar.api.parts import Evaluation, Posting
+from sidecar.bootstrap.announcing import DecisionSinks, HubSink, open_otlp
 from sidecar.bootstrap.gauges import InstanceBoard, JournalBoard
 from sidecar.clock import now_ms
 from sidecar.data_dir import DataDir
+from sidecar.evaluating import AnnouncedEvaluation
 from sidecar.journal.tail import JournalTail
 from sidecar.journal.writer import JournalWriter
+from sidecar.log_lines import LineWriter
 from sidecar.logs import LogFormat, configure, is_pretty
 from sidecar.own_journal import OwnJournal
 from sidecar.providers import codes
@@ -34,9 +39,11 @@ from sidecar.recorder import Recorder
 from sidecar.recorder_lock import RecorderLock
 from sidecar.recorder_process import Readiness, RecorderProcess
 from sidecar.recording import BatchRecording, Sink
+from sidecar.retention import Retention
 from sidecar.settings import Settings
 
-READER_THREADS: Final = 4
+READER_THREADS: Final = 7
+"""Four for questions, two for exports, one for changes (`sidecar.api.readers`)."""
 STORE_LOCK_WAIT_MS: Final = 1000
 """How long one try waits for another holder of the SQLite file; the recorder tries again."""
 
@@ -48,86 +55,108 @@ def build_recorder(settings: Settings, admin: socket.socket) -> RecorderProcess:
         ValueError, ImportError, OSError: the database URL, an OTEL_* variable or a file cannot be used.
     """
     data = DataDir(settings.data_dir)
-    log_format = LogFormat(settings.log_format)
-    lines = configure(log_format, sys.stdout, held=True)
-    url = settings.database_url or data.database_url
-    store = SqlStore(url, sidecar_id=data.sidecar_id(), lock_wait_ms=STORE_LOCK_WAIT_MS)
-    board = InstanceBoard(store, settings.max_instance_series)
-    lock, hub = RecorderLock(data), Hub()
-    sinks: list[Sink] = [LogSink(lines, pretty=is_pretty(log_format, sys.stdout)), HubSink(hub)]
+    lines = configure(LogFormat(settings.log_format), sys.stdout, held=True)
+    return _Builder(settings, data, lines).process(admin)
 
-    def open_store() -> BatchRecording:
-        lock.take()
-        store.open()
-        known = store.instances(None, settings.max_instance_series)
-        metrics.known_instances(one.instance_id for one in known)
-        return BatchRecording(store, sinks, metrics, _Unevaluated(), now_ms, settings.retention_days)
 
-    def open_tail(progress: Mapping[str, Progress]) -> JournalTail:
-        return JournalTail(data.path, progress)
+class _Builder:
+    """Makes the parts in the order they need each other."""
 
-    recorder = Recorder(open_store, open_tail, now_ms)
-    journal = JournalBoard(recorder, settings.workers)
-    metrics = _metrics(settings, url, recorder, journal, board)
-    lines.report_drops_to(lambda reason, n: metrics.export_dropped("log", reason, n))
-    otlp = open_otlp(metrics)
-    sinks += [metrics] if otlp is None else [metrics, otlp]
-    own = OwnJournal(
-        JournalWriter(
-            data.path,
-            settings.workers,
-            max_bytes=settings.journal_max_bytes,
-            sync_ms=settings.journal_sync_ms,
+    def __init__(self, settings: Settings, data: DataDir, lines: LineWriter) -> None:
+        self._settings = settings
+        self._data = data
+        self._lines = lines
+        self._lock, self._hub = RecorderLock(data), Hub()
+        url = settings.database_url or data.database_url
+        self._store = SqlStore(url, sidecar_id=data.sidecar_id(), lock_wait_ms=STORE_LOCK_WAIT_MS)
+        self._setting = setting_of(settings.window_ms, latency_rules=settings.latency_rules == "on")
+        self._board = InstanceBoard(self._store, settings.max_instance_series)
+        self._recorder = Recorder(self._open_store, self._open_tail, now_ms)
+        self._journal = JournalBoard(self._recorder, settings.workers)
+        self._metrics = self._make_metrics(url.split(":", 1)[0].split("+", 1)[0])
+        lines.report_drops_to(lambda reason, n: self._metrics.export_dropped("log", reason, n))
+        self._log = LogSink(lines, pretty=is_pretty(LogFormat(settings.log_format), sys.stdout))
+        self._otlp = open_otlp(self._metrics)
+        self._sinks: list[Sink] = [self._log, HubSink(self._hub), self._metrics]
+        if self._otlp is not None:
+            self._sinks.append(self._otlp)
+        decisions = DecisionSinks(self._log, self._otlp, self._hub, self._board)
+        evaluate = EvaluateInstanceHealth(self._store, self._setting)
+        self._evaluation = AnnouncedEvaluation(evaluate, decisions, self._metrics)
+        drop = DropPastRetention(self._store, self._setting, settings.retention_days)
+        self._retention = Retention(drop, now_ms)
+
+    def process(self, admin: socket.socket) -> RecorderProcess:
+        """Give the whole, with what must be closed at the end."""
+        settings = self._settings
+        own = OwnJournal(
+            JournalWriter(
+                self._data.path,
+                settings.workers,
+                max_bytes=settings.journal_max_bytes,
+                sync_ms=settings.journal_sync_ms,
+            )
         )
-    )
-    readiness = Readiness(recorder, journal.lag_ms)
-    readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
-    redactor = Redactor(RemoteJidMode(settings.remote_jid), data.pseudonym_key(settings.pseudonym_key))
-    table = codes.load(Path(settings.codes_file) if settings.codes_file else None)
+        readiness = Readiness(self._recorder, self._journal.lag_ms)
+        readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
+        closers: list[Callable[[], object]] = [self._retention.stop]
+        if self._otlp is not None:
+            closers.append(self._otlp.close)
+        closers += [lambda: readers.shutdown(wait=False, cancel_futures=True)]
+        closers += [self._store.close, self._lock.release]
+        app = make_app(self._parts(readiness, readers, own))
+        return RecorderProcess(self._recorder, app, admin, readiness, own, self._lines, closers)
 
-    def render(accept: list[str]) -> tuple[bytes, str]:
-        board.refresh()
-        return metrics.render(accept)
-
-    app = make_app(
-        AdminParts(
-            store=store,
+    def _parts(self, readiness: Readiness, readers: ThreadPoolExecutor, own: OwnJournal) -> AdminParts:
+        settings = self._settings
+        key = self._data.pseudonym_key(settings.pseudonym_key)
+        redactor = Redactor(RemoteJidMode(settings.remote_jid), key)
+        table = codes.load(Path(settings.codes_file) if settings.codes_file else None)
+        reading = ReadInstanceHealth(self._store, self._setting)
+        replay = ReplayDecisions(self._store, self._setting)
+        return AdminParts(
+            store=self._store,
             readers=readers,
-            render_metrics=render,
+            render_metrics=self._render,
             health=readiness,
             redactor=redactor,
-            hub=hub,
+            hub=self._hub,
             token=settings.admin_token,
             metrics_public=settings.metrics_public,
             loopback=parse_address(settings.admin_listen).is_loopback,
             window_ms=settings.window_ms,
             posting=Posting(IngestReputationSignal(redactor, table.known), own.append),
+            evaluation=Evaluation(self._evaluation, reading, replay),
         )
-    )
-    closers: list[Callable[[], object]] = [] if otlp is None else [otlp.close]
-    closers += [lambda: readers.shutdown(wait=False, cancel_futures=True), store.close, lock.release]
-    return RecorderProcess(recorder, app, admin, readiness, own, lines, closers)
 
+    def _open_store(self) -> BatchRecording:
+        self._lock.take()
+        self._store.open()
+        known = self._store.instances(None, self._settings.max_instance_series)
+        self._metrics.known_instances(one.instance_id for one in known)
+        self._retention.start()
+        return BatchRecording(self._store, self._sinks, self._metrics, self._evaluation, now_ms)
 
-def _metrics(
-    settings: Settings, url: str, recorder: Recorder, journal: JournalBoard, board: InstanceBoard
-) -> Metrics:
-    return Metrics(
-        ScrapeInputs(
-            instances=board.gauges,
-            workers=journal.workers,
-            ledger=journal.ledger,
-            journal=journal.journal,
-            events=telemetry.counts,
-        ),
-        BuildInfo(__version__, "", platform.python_version(), url.split(":", 1)[0].split("+", 1)[0]),
-        now=now_ms,
-        lock=recorder.lock,
-        max_instance_series=settings.max_instance_series,
-        providers=sorted({route.provider for route in settings.all_routes()}),
-    )
+    def _open_tail(self, progress: Mapping[str, Progress]) -> JournalTail:
+        return JournalTail(self._data.path, progress)
 
+    def _render(self, accept: list[str]) -> tuple[bytes, str]:
+        self._board.refresh()
+        return self._metrics.render(accept)
 
-class _Unevaluated:
-    def touched(self, recorded: Recorded, now: Millis) -> None: ...
-    def due(self, now: Millis) -> None: ...
+    def _make_metrics(self, store: str) -> Metrics:
+        settings = self._settings
+        return Metrics(
+            ScrapeInputs(
+                instances=self._board.gauges,
+                workers=self._journal.workers,
+                ledger=self._journal.ledger,
+                journal=self._journal.journal,
+                events=telemetry.counts,
+            ),
+            BuildInfo(__version__, "", platform.python_version(), store),
+            now=now_ms,
+            lock=self._recorder.lock,
+            max_instance_series=settings.max_instance_series,
+            providers=sorted({route.provider for route in settings.all_routes()}),
+        )
