@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from domain.retain import RetainedStore
 from exporters.sql.store import SqlStore
+from tests.fakes import InMemoryStore
 from tests.postgres import database_url, server_url
 
 __all__ = ["database_url", "server_url"]
 
-BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgres)
+BOTH = ("sqlite", POSTGRESQL)
 
 
 @pytest.fixture(params=BOTH)
@@ -42,3 +45,15 @@ def open_store() -> Iterator[Callable[..., SqlStore]]:
 def store(store_url: str, open_store: Callable[..., SqlStore]) -> SqlStore:
     """Give an open, empty store."""
     return open_store(store_url)
+
+
+@pytest.fixture(params=("memory", "sqlite", POSTGRESQL))
+def any_store(
+    request: pytest.FixtureRequest, tmp_path: Path, open_store: Callable[..., SqlStore]
+) -> RetainedStore:
+    """Give an empty store: the fake that domain tests use, and both databases, held to the same promises."""
+    if request.param == "memory":
+        return InMemoryStore()
+    if request.param == "sqlite":
+        return open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    return open_store(request.getfixturevalue("database_url"))

@@ -17,6 +17,7 @@ from domain.health_ports import (
     Span,
 )
 from domain.recorded import InstanceSummary, RecordedSignal
+from domain.retain import RetainedStore
 from domain.snapshot import count
 from domain.words import (
     ActionKind,
@@ -61,7 +62,7 @@ RESTING = Preview(
 )
 
 
-def put(store: SqlStore, *signals: RecordedSignal) -> None:
+def put(store: RetainedStore, *signals: RecordedSignal) -> None:
     """Insert rows with their heads, as the recorder would."""
     with store.recording() as recording:
         heads = recording.lock(sorted({signal.instance_id for signal in signals}))
@@ -120,31 +121,33 @@ def decision(
     )
 
 
-def test_a_saved_state_comes_back_whole_and_the_newest_counts(store: SqlStore) -> None:
+def test_a_saved_state_comes_back_whole_and_the_newest_counts(any_store: RetainedStore) -> None:
     """State, position, version and preview survive; saving again overwrites; others are missing."""
     full = state(at=T0 + 9, seq=4, actions=2, due_at=T0 + 60_000, version=2, preview=RESTING)
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.save([state(), state("sales-2")])
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.save([full])
         inside = evaluating.saved(["sales-1"])
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         outside = reading.saved(["sales-1", "sales-2", "unknown"])
 
     assert inside == {"sales-1": full}
     assert outside == {"sales-1": full, "sales-2": state("sales-2")}
 
 
-def test_saving_a_state_shows_in_the_instance_list_and_leaves_the_head_alone(store: SqlStore) -> None:
+def test_saving_a_state_shows_in_the_instance_list_and_leaves_the_head_alone(
+    any_store: RetainedStore,
+) -> None:
     """Recording and evaluation share a row without overwriting each other's columns."""
-    put(store, recorded_signal(1, T0))
-    with store.evaluating(["sales-1"]) as evaluating:
+    put(any_store, recorded_signal(1, T0))
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.save([state(preview=RESTING)])
-    put(store, recorded_signal(2, T0 + 7))
+    put(any_store, recorded_signal(2, T0 + 7))
 
-    listed = store.instances(None, 10)
-    with store.recording() as recording:
+    listed = any_store.instances(None, 10)
+    with any_store.recording() as recording:
         head = recording.lock(["sales-1"])["sales-1"]
 
     assert listed == [
@@ -165,11 +168,11 @@ def test_saving_a_state_shows_in_the_instance_list_and_leaves_the_head_alone(sto
     assert head.last_seq == 2
 
 
-def test_an_evaluation_that_fails_leaves_nothing(store: SqlStore) -> None:
+def test_an_evaluation_that_fails_leaves_nothing(any_store: RetainedStore) -> None:
     """State, checkpoints, actions and decisions go together or not at all; no instance springs up."""
 
     def crash() -> None:
-        with store.evaluating(["sales-1"]) as evaluating:
+        with any_store.evaluating(["sales-1"]) as evaluating:
             evaluating.save([state()])
             evaluating.add_checkpoints([checkpoint(T0)])
             evaluating.add_action(OperatorAction("sales-1", "a", 0, ActionKind.BAN, T0))
@@ -179,33 +182,33 @@ def test_an_evaluation_that_fails_leaves_nothing(store: SqlStore) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         crash()
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         assert reading.saved(["sales-1"]) == {}
         assert reading.checkpoint("sales-1", 2 * T0, "w1800000") is None
         assert reading.actions([Span("sales-1", 0, 2 * T0)]) == []
         assert reading.decision("d1") is None
-    assert store.instances(None, 10) == []
+    assert any_store.instances(None, 10) == []
 
 
-def test_last_arrivals_are_those_of_the_heads(store: SqlStore) -> None:
+def test_last_arrivals_are_those_of_the_heads(any_store: RetainedStore) -> None:
     """An instance without a fact is missing, also when it was locked or evaluated."""
-    put(store, recorded_signal(1, T0), recorded_signal(2, T0))
-    with store.evaluating(["sales-2"]) as evaluating:
+    put(any_store, recorded_signal(1, T0), recorded_signal(2, T0))
+    with any_store.evaluating(["sales-2"]) as evaluating:
         evaluating.save([state("sales-2")])
         last = evaluating.last_seqs(["sales-1", "sales-2", "unknown"])
 
     assert last == {"sales-1": 2}
 
 
-def test_arrivals_behind_a_number_come_in_order_and_bounded_an_instance(store: SqlStore) -> None:
+def test_arrivals_behind_a_number_come_in_order_and_bounded_an_instance(any_store: RetainedStore) -> None:
     """Each instance goes on behind its own number, at most `limit` each, in order of arrival."""
     ours = [
         recorded_signal(n, T0 - n, message_id=f"M{n}", is_group=n == 3, latency_ms=n) for n in range(1, 6)
     ]
     theirs = [recorded_signal(n, T0, instance_id="sales-2") for n in range(1, 3)]
-    put(store, *theirs, *ours)
+    put(any_store, *theirs, *ours)
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         found = reading.arrivals({"sales-2": 0, "sales-1": 1, "unknown": 0}, 3)
         none = reading.arrivals({"sales-1": 5}, 3)
         nothing_asked = reading.arrivals({}, 3)
@@ -214,14 +217,14 @@ def test_arrivals_behind_a_number_come_in_order_and_bounded_an_instance(store: S
     assert none == nothing_asked == []
 
 
-def test_facts_of_spans_have_inclusive_bounds_an_arrival_bound_and_a_limit(store: SqlStore) -> None:
+def test_facts_of_spans_have_inclusive_bounds_an_arrival_bound_and_a_limit(any_store: RetainedStore) -> None:
     """Several spans of several instances in one answer, in order; a cut-off takes the end of a span."""
     ours = [recorded_signal(n, T0 + 10 * (n % 4)) for n in range(1, 9)]
     theirs = [recorded_signal(1, T0 + 10, SignalType.MESSAGE_REPLIED, instance_id="sales-0")]
-    put(store, *ours, *theirs)
+    put(any_store, *ours, *theirs)
     by_date = sorted(ours, key=lambda row: (row.occurred_at, row.seq))
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         found = reading.facts(
             [
                 Span("sales-1", T0 + 30, T0 + 30),
@@ -239,10 +242,10 @@ def test_facts_of_spans_have_inclusive_bounds_an_arrival_bound_and_a_limit(store
     assert cut == [fact(row) for row in by_date[:3]]
 
 
-def test_reports_of_a_message_are_all_facts_that_name_it(store: SqlStore) -> None:
+def test_reports_of_a_message_are_all_facts_that_name_it(any_store: RetainedStore) -> None:
     """Every report of the messages asked for, of that instance only."""
     put(
-        store,
+        any_store,
         recorded_signal(1, T0, message_id="M1"),
         recorded_signal(2, T0, SignalType.MESSAGE_SENT, source=Source.WEBHOOK, message_id="M1"),
         recorded_signal(3, T0, SignalType.MESSAGE_DELIVERED, source=Source.WEBHOOK, message_id="M2"),
@@ -250,29 +253,29 @@ def test_reports_of_a_message_are_all_facts_that_name_it(store: SqlStore) -> Non
         recorded_signal(1, T0, instance_id="sales-2", message_id="M1"),
     )
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         found = reading.reports({("sales-1", "M1"), ("sales-2", "M2"), ("sales-1", "M2")})
 
     assert sorted(one.seq for one in found) == [1, 2, 3]
     assert {one.instance_id for one in found} == {"sales-1"}
 
 
-def test_evidence_is_newest_first_and_of_the_types_asked_for(store: SqlStore) -> None:
+def test_evidence_is_newest_first_and_of_the_types_asked_for(any_store: RetainedStore) -> None:
     """Bounded by dates, arrival, types and limit."""
     failed, sent = SignalType.MESSAGE_FAILED, SignalType.MESSAGE_SENT
-    put(store, *(recorded_signal(n, T0 + n // 2, failed if n % 3 else sent) for n in range(1, 10)))
+    put(any_store, *(recorded_signal(n, T0 + n // 2, failed if n % 3 else sent) for n in range(1, 10)))
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         found = reading.evidence(Span("sales-1", T0 + 1, T0 + 4, 8), [failed], 3)
 
     assert found == ["sales-1#8", "sales-1#7", "sales-1#5"]
 
 
-def test_the_earliest_late_fact_is_found_among_the_arrivals(store: SqlStore) -> None:
+def test_the_earliest_late_fact_is_found_among_the_arrivals(any_store: RetainedStore) -> None:
     """Of what arrived behind a number the earliest date; nothing behind it, none."""
-    put(store, *(recorded_signal(n, T0 + at) for n, at in ((1, 1), (2, 50), (3, 20), (4, 30))))
+    put(any_store, *(recorded_signal(n, T0 + at) for n, at in ((1, 1), (2, 50), (3, 20), (4, 30))))
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         assert reading.earliest_behind("sales-1", 1) == T0 + 20
         assert reading.earliest_behind("sales-1", 3) == T0 + 30
         assert reading.earliest_behind("sales-1", 4) is None
@@ -311,9 +314,9 @@ def test_an_action_without_an_id_gets_one_that_sorts_by_arrival(store: SqlStore)
         assert reading.actions([Span("sales-1", T0, T0)]) == added
 
 
-def test_the_newest_checkpoint_before_a_time_and_of_the_setting_is_given(store: SqlStore) -> None:
+def test_the_newest_checkpoint_before_a_time_and_of_the_setting_is_given(any_store: RetainedStore) -> None:
     """Dated strictly before, folded with the same setting, bases included; equal keys overwrite."""
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.add_checkpoints(
             [
                 checkpoint(T0, base=True),
@@ -324,7 +327,7 @@ def test_the_newest_checkpoint_before_a_time_and_of_the_setting_is_given(store: 
         )
         evaluating.add_checkpoints([checkpoint(T0 + 30, text="new")])
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         newest = reading.checkpoint("sales-1", T0 + 31, "w1800000")
         before = reading.checkpoint("sales-1", T0 + 30, "w1800000")
         other = reading.checkpoint("sales-1", T0 + 31, "w1")
@@ -338,44 +341,44 @@ def test_the_newest_checkpoint_before_a_time_and_of_the_setting_is_given(store: 
     assert none is None
 
 
-def test_dropping_checkpoints_spares_the_base_and_what_is_earlier(store: SqlStore) -> None:
+def test_dropping_checkpoints_spares_the_base_and_what_is_earlier(any_store: RetainedStore) -> None:
     """Late facts make later states void, never the base."""
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.add_checkpoints([checkpoint(T0 + n, base=n == 20) for n in (10, 20, 30)])
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.drop_checkpoints("sales-1", T0 + 20)
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         assert reading.checkpoint("sales-1", 2 * T0, "w1800000") == checkpoint(T0 + 20, base=True)
         assert reading.base("sales-1") == checkpoint(T0 + 20, base=True)
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.drop_checkpoints("sales-1", 0)
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         assert reading.checkpoint("sales-1", T0 + 20, "w1800000") is None
 
 
-def test_a_new_base_replaces_everything_before_it(store: SqlStore) -> None:
+def test_a_new_base_replaces_everything_before_it(any_store: RetainedStore) -> None:
     """There is at most one base; states behind it stay."""
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.add_checkpoints([checkpoint(T0, base=True), checkpoint(T0 + 10), checkpoint(T0 + 30)])
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.add_checkpoints([checkpoint(T0 + 20, base=True)])
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         assert reading.base("sales-1") == checkpoint(T0 + 20, base=True)
         assert reading.checkpoint("sales-1", T0 + 20, "w1800000") is None
         assert reading.checkpoint("sales-1", 2 * T0, "w1800000") == checkpoint(T0 + 30)
 
 
-def test_decisions_are_numbered_once_and_come_back_byte_for_byte(store: SqlStore) -> None:
+def test_decisions_are_numbered_once_and_come_back_byte_for_byte(any_store: RetainedStore) -> None:
     """A decision stored again keeps its number and content; another instance counts on its own."""
     first = decision(1, T0)
-    with store.evaluating(["sales-1", "sales-2"]) as evaluating:
+    with any_store.evaluating(["sales-1", "sales-2"]) as evaluating:
         evaluating.add_decisions([first, decision(2, T0 - 5, supersedes="d1"), decision(3, T0, "sales-2")])
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.add_decisions([first._replace(body="{}"), decision(4, T0), decision(4, T0)])
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         stored = [reading.decision(f"d{n}") for n in range(1, 6)]
 
     assert stored == [
@@ -388,14 +391,14 @@ def test_decisions_are_numbered_once_and_come_back_byte_for_byte(store: SqlStore
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 6])
-def test_a_walk_over_decisions_sees_each_once_newest_first(store: SqlStore, limit: int) -> None:
+def test_a_walk_over_decisions_sees_each_once_newest_first(any_store: RetainedStore, limit: int) -> None:
     """By date and then by arrival, across pages, inside inclusive bounds."""
-    with store.evaluating(["sales-1"]) as evaluating:
+    with any_store.evaluating(["sales-1"]) as evaluating:
         evaluating.add_decisions([decision(n, T0 + n // 3) for n in range(9)])
 
     walked: list[str] = []
     after: DecisionKey | None = None
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         while True:
             page = reading.decisions(DecisionQuery("sales-1", T0, T0 + 1, limit, after))
             walked += [row.id for row in page.decisions]
@@ -406,11 +409,11 @@ def test_a_walk_over_decisions_sees_each_once_newest_first(store: SqlStore, limi
     assert walked == ["d5", "d4", "d3", "d2", "d1", "d0"]
 
 
-def test_due_and_left_behind_instances_are_found(store: SqlStore) -> None:
+def test_due_and_left_behind_instances_are_found(any_store: RetainedStore) -> None:
     """Due by time, earliest first; left behind by a crash, or never evaluated, by name."""
     for name in ("sales-1", "sales-2", "sales-3", "sales-4"):
-        put(store, recorded_signal(1, T0, instance_id=name))
-    with store.evaluating(["sales-1", "sales-2", "sales-3"]) as evaluating:
+        put(any_store, recorded_signal(1, T0, instance_id=name))
+    with any_store.evaluating(["sales-1", "sales-2", "sales-3"]) as evaluating:
         evaluating.save(
             [
                 state("sales-1", due_at=T0 + 50),
@@ -419,15 +422,17 @@ def test_due_and_left_behind_instances_are_found(store: SqlStore) -> None:
             ]
         )
 
-    assert store.due(T0 + 39, 10) == []
-    assert store.due(T0 + 50, 10) == ["sales-2", "sales-1"]
-    assert store.due(T0 + 50, 1) == ["sales-2"]
-    assert store.unevaluated(10) == ["sales-3", "sales-4"]
-    assert store.unevaluated(1) == ["sales-3"]
+    assert any_store.due(T0 + 39, 10) == []
+    assert any_store.due(T0 + 50, 10) == ["sales-2", "sales-1"]
+    assert any_store.due(T0 + 50, 1) == ["sales-2"]
+    assert any_store.unevaluated(10) == ["sales-3", "sales-4"]
+    assert any_store.unevaluated(1) == ["sales-3"]
 
 
 @pytest.mark.parametrize("latency", [False, True])
-def test_a_snapshot_equals_the_domains_count_of_the_same_facts(store: SqlStore, *, latency: bool) -> None:
+def test_a_snapshot_equals_the_domains_count_of_the_same_facts(
+    any_store: RetainedStore, *, latency: bool
+) -> None:
     """One aggregate of the database counts what the domain counts fact by fact, in every window."""
     draw = random.Random(7)
     facts = [
@@ -442,10 +447,10 @@ def test_a_snapshot_equals_the_domains_count_of_the_same_facts(store: SqlStore, 
         )
         for n in range(1, 1501)
     ]
-    put(store, *facts, recorded_signal(1, T0 + 5, instance_id="sales-2"))
+    put(any_store, *facts, recorded_signal(1, T0 + 5, instance_id="sales-2"))
     windows = [(0, 59), (10, 20), (30, 30), (59, 0), (100, 200)]
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         counted = [
             reading.snapshot("sales-1", T0 + since, T0 + until, latency=latency) for since, until in windows
         ]
@@ -457,13 +462,13 @@ def test_a_snapshot_equals_the_domains_count_of_the_same_facts(store: SqlStore, 
     assert counted[0].average_send_latency_ms > 0
 
 
-def test_one_reading_speaks_of_one_commit(store: SqlStore) -> None:
+def test_one_reading_speaks_of_one_commit(any_store: RetainedStore) -> None:
     """What is recorded while a reading is open does not show in it."""
-    put(store, recorded_signal(1, T0))
+    put(any_store, recorded_signal(1, T0))
 
-    with store.reading() as reading:
+    with any_store.reading() as reading:
         before = reading.last_seqs(["sales-1"])
-        put(store, recorded_signal(2, T0))
+        put(any_store, recorded_signal(2, T0))
         after = (reading.last_seqs(["sales-1"]), len(reading.arrivals({"sales-1": 0}, 10)))
 
     assert before == {"sales-1": 1}
