@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from domain.recorded import SOURCES
 from domain.words import Direction, Millis, TemperatureLevel, Trend
 from exporters.prometheus import catalogue as c
+from exporters.prometheus import seeds
 from exporters.prometheus.inputs import (
     BuildInfo,
     InstanceGauges,
@@ -140,9 +141,7 @@ class WorkerTotals:
 
     def __init__(self) -> None:
         self._last: dict[str, WorkerGauges] = {}
-        self._refusals = CounterTable(
-            c.WIRE_REFUSALS, [(direction, "framing") for direction in DIRECTION_OF.values()]
-        )
+        self._refusals = CounterTable(c.WIRE_REFUSALS, seeds.WIRE_REFUSALS)
         self._lag = Buckets(c.LOOP_LAG.buckets)
         self._events: Counter[str] = Counter()
 

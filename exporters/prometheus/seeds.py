@@ -21,7 +21,8 @@ ERROR_TYPE_OF: Final = {
     "CLIENT_CLOSED": "client_abort",
     "OVER_CAPACITY": "over_capacity",
     "SIGNATURE_REJECTED": "signature",
-    "BODY_TOO_LARGE": "payload",
+    "BODY_TOO_LARGE": "body_too_large",
+    "BAD_REQUEST": "bad_request",
 }
 """The wire's own failure codes, as `error_type` shows them; a name that does not resolve is `connect`."""
 
@@ -59,6 +60,18 @@ EXPORT_DROPPED: Final = (
     ("otlp", "export_failed"),
     ("otlp", "shutdown"),
 )
+FAULTS: Final = ("body_cut", "body_empty", "body_undecodable", "body_unreadable", "data_missing")
+"""Why readers cannot read (`sidecar.providers.contract`)."""
+BODIES_UNOBSERVED: Final = tuple(product(DIRECTIONS, ("cut", "undecodable")))
+REFUSALS: Final = (
+    "authority_mismatch", "bad_chunk", "bad_coding", "bad_field", "bad_host", "bad_length", "bad_message",
+    "bad_method", "bad_start_line", "bad_target", "bad_trailer", "bad_version", "bare_cr", "bare_lf",
+    "body_timeout", "chunk_overhead", "connections", "folded_field", "head_timeout", "head_too_large",
+    "length_with_coding", "no_host", "nul", "several_hosts", "several_lengths", "space_before_colon",
+    "target_too_long", "too_many_fields", "too_many_interim", "unasked_upgrade",
+)  # fmt: skip
+"""What the wire refuses a message for (`sidecar.wire.refusal`)."""
+WIRE_REFUSALS: Final = tuple(product(DIRECTIONS, REFUSALS))
 SOURCES: Final = tuple((source.value,) for source in Source)
 STORE_ROWS: Final = (("inserted",), ("duplicate",), ("failed",))
 STORE_RESULTS: Final = (("ok",), ("failed",))
@@ -78,6 +91,11 @@ def signals(providers: Sequence[str]) -> Iterator[Labels]:
 def exchanges(providers: Sequence[str]) -> Iterator[Labels]:
     """Give every (direction, provider, outcome)."""
     return product(DIRECTIONS, providers, (outcome.value for outcome in Outcome))
+
+
+def parse_failures(providers: Sequence[str]) -> Iterator[Labels]:
+    """Give every (direction, provider, reason)."""
+    return product(DIRECTIONS, providers, FAULTS)
 
 
 def signatures(providers: Sequence[str]) -> Iterator[Labels]:
