@@ -60,19 +60,28 @@ async function loadAll(instance, query, signal, onProgress) {
     return false;
   });
   const found = await decisions;
-  if (!signal.aborted) facts.decisions = found;
+  if (!signal.aborted) setDecisions(found);
 }
 
 async function loadDecisions(instance, since, until, signal) {
+  const path = instancePath(instance, "decisions");
   const found = [];
   let cursor = "";
   do {
-    const page = await askIfThere(instancePath(instance, "decisions"), { query: { since, until, limit: 500, cursor }, signal });
+    const page = await askIfThere(path, { query: { since, until, limit: 500, cursor }, signal });
     if (page === null) return found;
     found.push(...page.decisions.map(withTime));
     cursor = page.nextCursor;
   } while (cursor && found.length < DECISIONS_MAX);
-  return found;
+  // The score at the left edge is that of the last decision before it.
+  const earlier = cursor || since < 1 ? null : await askIfThere(path, { query: { until: since - 1, limit: 1 }, signal });
+  return [...found, ...(earlier?.decisions ?? []).map(withTime)];
+}
+
+/** Newest first; those that a later one corrected are left to the API. */
+function setDecisions(decisions) {
+  const corrected = new Set(decisions.map((decision) => decision.supersedes));
+  facts.decisions = decisions.filter((decision) => !corrected.has(decision.id)).sort((one, other) => other.at - one.at);
 }
 
 const withTime = (decision) => ({ ...decision, at: Date.parse(decision.evaluatedAt) });

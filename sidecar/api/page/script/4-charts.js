@@ -20,9 +20,9 @@ function chartOptions(place, height, extra) {
     ms: 1,
     tzDate: (ms) => uPlot.tzDate(new Date(ms), "Etc/UTC"),
     legend: { show: false },
-    cursor: { sync: { key: sync.key, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
+    cursor: { y: false, sync: { key: sync.key, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
     scales: { x: { time: true, range: () => [view.since, view.until] }, ...extra.scales },
-    padding: [8, 16, 0, 0],
+    padding: [8, 32, extra.times === false ? 6 : 0, 0],
     axes: [{ ...axis, show: extra.times !== false, space: 90, values: timeLabels }, { ...axis, size: AXIS_SIZE, ...extra.axis }],
     series: [{}, extra.series ?? {}],
     hooks: { setSelect: [zoomToSelection], drawClear: [drawBands], ...extra.hooks },
@@ -83,7 +83,7 @@ function redrawCharts() {
   const points = [...facts.decisions].filter((decision) => decision.after).reverse();
   const times = points.map((decision) => decision.at);
   const scores = points.map((decision) => decision.after.score);
-  if (points.length) { times.push(Date.now()); scores.push(scores.at(-1)); }
+  if (points.length) { times.push(Math.max(Date.now(), times.at(-1))); scores.push(scores.at(-1)); }
   charts.score.setData(points.length ? [times, scores] : [[0], [null]], false);
   for (const chart of [charts.score, charts.lanes]) {
     chart.batch(() => chart.setScale("x", { min: view.since, max: view.until }));
@@ -120,7 +120,7 @@ function cooldownSpans() {
     if (resting && since === null) since = decision.at;
     if (!resting && since !== null) { spans.push([since, decision.at]); since = null; }
   }
-  if (since !== null) spans.push([since, Date.now()]);
+  if (since !== null) spans.push([since, Math.max(Date.now(), view.until)]);
   return spans;
 }
 
@@ -185,8 +185,9 @@ function pickAt(x, y) {
   const at = chart.posToVal(x, "x");
   const reach = (view.until - view.since) * (6 / chart.over.clientWidth);
   const nearest = (list) => list.reduce((best, one) => (Math.abs(one.at - at) < Math.abs((best?.at ?? Infinity) - at) ? one : best), null);
-  const decision = nearest(facts.decisions);
-  if (decision && y < 14 && Math.abs(decision.at - at) <= reach) return showDecision(decision.id);
+  const close = facts.decisions.filter((decision) => Math.abs(decision.at - at) <= reach);
+  const decision = nearest(close.filter(isTurn)) ?? nearest(close);
+  if (decision && y < 14) return showDecision(decision.id);
   const lane = Math.floor(chart.posToVal(y, "y"));
   const signal = nearest(inView().filter((fact) => fact.lane === lane && Math.abs(fact.at - at) <= reach));
   if (signal) return showSignal(signal);

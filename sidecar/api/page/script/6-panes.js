@@ -22,17 +22,29 @@ async function showState() {
   if (state.cooldownReason) chips.push(chip("resting for", state.cooldownReason, "error"));
   if (state.cooldownStartedAt) chips.push(chip("since", clockText(Date.parse(state.cooldownStartedAt))));
   if (state.warmUpPhase) chips.push(chip("phase", state.warmUpPhase));
+  if (health?.pendingPoints) chips.push(chip("pending points", health.pendingPoints));
   const parts = [make("div", { className: "chips" }, ...chips)];
-  if (health?.alerts?.length) parts.push(make("ul", {}, ...health.alerts.map((alert) => make("li", { textContent: `${alert.severity} ${alert.code}: ${alert.message}` }))));
-  if (health?.explanation?.length) parts.push(rulesTable(health.explanation));
-  if (health?.signalsSnapshot) parts.push(snapshotList(health.signalsSnapshot));
+  if (health) {
+    const alerts = health.alerts.map((alert) => make("li", { className: { LOW: "", MEDIUM: "warning" }[alert.severity] ?? "error", textContent: `${alert.code}: ${alert.message}` }));
+    const rules = health.explanation.length ? rulesTable(health.explanation) : make("p", { className: "quiet", textContent: "No rule fires." });
+    parts.push(make("div", { className: "why", tabIndex: 0 }, rules, make("div", {}, make("ul", {}, ...alerts), snapshotList(health.signalsSnapshot))));
+  }
   return $("state").replaceChildren(...parts);
 }
 
+/** What fired, in the numbers that were compared: every condition of a rule on a line of its own. */
 function rulesTable(explanation) {
-  const cells = (tag, texts) => make("tr", {}, ...texts.map((textContent) => make(tag, { textContent })));
-  const rows = explanation.map((rule) => cells("td", [rule.id, rule.condition ?? rule.threshold ?? "", number(rule.observed ?? ""), rule.points === undefined || rule.points === null ? "" : number(rule.points)]));
-  return make("table", {}, make("thead", {}, cells("th", ["Rule", "Threshold", "Observed", "Points"])), make("tbody", {}, ...rows));
+  const cells = (tag, texts) => make("tr", {}, ...texts.map((text) => make(tag, {}, ...[text].flat())));
+  const lines = (rule, text) => rule.conditions.map((condition) => make("div", { textContent: text(condition) }));
+  // Reasons to rest give no points; they answer the question that is asked first.
+  const ordered = [...explanation].sort((one, other) => (one.points !== 0) - (other.points !== 0));
+  const rows = ordered.map((rule) => cells("td", [
+    make("b", { textContent: rule.id }),
+    lines(rule, ({ measure, op, threshold }) => `${measure} ${op} ${number(threshold)}`),
+    lines(rule, ({ observed }) => number(observed)),
+    rule.points ? (rule.points > 0 ? "+" : "−") + Math.abs(rule.points) : "–",
+  ]));
+  return make("table", { className: "rules" }, make("thead", {}, cells("th", ["Rule", "Threshold", "Observed", "Points"])), make("tbody", {}, ...rows));
 }
 
 function snapshotList(snapshot) {
@@ -82,6 +94,7 @@ async function showDecision(id) {
   const { before, after } = decision;
   const change = (name) => (before && before[name] !== after[name] ? `${before[name] ?? "–"} → ${after[name] ?? "–"}` : String(after[name] ?? "–"));
   const links = (decision.signalIds ?? []).map((signal) => make("button", { type: "button", textContent: signal.slice(0, 8), title: signal, dataset: { go: signal } }));
+  const behind = decision.explanation.reduce((sum, rule) => sum + rule.signals, 0);
   const replay = make("button", { type: "button", textContent: "Replay from the stored signals" });
   const verdict = make("p", { className: "quiet", role: "status" });
   replay.addEventListener("click", () => attempt(async () => {
@@ -91,7 +104,8 @@ async function showDecision(id) {
   return detail(`Decision at ${clockText(Date.parse(decision.evaluatedAt), true)}`,
     facet([["score", change("score")], ["level", change("temperatureLevel")], ["trend", change("trend")], ["cooldown", change("cooldownReason")], ["reason", decision.reason], ["rule set", decision.ruleSet]]),
     ...(decision.explanation?.length ? [rulesTable(decision.explanation)] : [make("p", { className: "quiet", textContent: "No rule fired." })]),
-    make("h3", { textContent: `Supporting signals (${decision.signalCount ?? links.length})` }), make("div", { className: "links" }, ...links), replay, verdict);
+    ...(links.length ? [make("h3", { textContent: `Signals behind it, the newest ${links.length} of ${behind}` }), make("div", { className: "links" }, ...links)] : []),
+    replay, verdict);
 }
 
 async function goToSignal(id) {

@@ -63,8 +63,7 @@ function listen() {
   });
   events.addEventListener("decision", ({ data }) => {
     const decision = withTime(JSON.parse(data));
-    if (!facts.decisions.some((one) => one.id === decision.id)) facts.decisions.unshift(decision);
-    facts.decisions.sort((one, other) => other.at - one.at);
+    setDecisions([decision, ...facts.decisions.filter((one) => one.id !== decision.id)]);
     draw();
     attempt(showState);
   });

@@ -14,12 +14,14 @@ from typing import Any, Final
 
 import pytest
 
+from domain.ports import SignalStore
 from domain.recorded import Gap, RecordedSignal
 from domain.words import Connection, CooldownReason, RiskLevel, SignalType, Source
 from sidecar import clock
 from sidecar.api import Hub
 from tests.builders import recorded_signal
-from tests.sidecar.api.serving import Admin, ListStore, admin, summary, until
+from tests.sidecar.api.serving import NOW, Admin, ListStore, admin, summary, until
+from tests.sidecar.api.test_health import START, Fleet
 
 playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
 
@@ -33,7 +35,7 @@ MINUTE = 60_000
 Story = Callable[[Any, Admin], Awaitable[None]]
 
 
-def browse(story: Story, store: ListStore, *, refused: int = 0, **parts: Any) -> None:
+def browse(story: Story, store: SignalStore, *, refused: int = 0, **parts: Any) -> None:
     """Run a story with an open, empty browser tab; a console error or a request elsewhere fails it.
 
     Chromium writes a console line for each 4xx: those of routes this sidecar does not have, and as many
@@ -43,7 +45,7 @@ def browse(story: Story, store: ListStore, *, refused: int = 0, **parts: Any) ->
     async def run() -> None:
         async with (
             asyncio.timeout(60),
-            admin(store, clock=clock.now_ms, **parts) as api,
+            admin(store, **({"clock": clock.now_ms} | parts)) as api,
             _tab(api, refused) as tab,
         ):
             await story(tab, api)
@@ -227,6 +229,34 @@ def test_gaps_and_signals_open_their_facts() -> None:
         assert "disk_full" in await tab.inner_text("#detail")
 
     browse(story, store)
+
+
+def test_a_cooldown_is_explained_by_numbers_and_its_decision_replays() -> None:
+    """The state names rule, threshold and observed number; a decision opens its evidence and replays."""
+    fleet = Fleet()
+    decision = fleet.evaluated[0].decisions[-1]
+
+    async def story(tab: Any, api: Admin) -> None:
+        await opened(tab, api, f"#instance=sales-1&since={START - MINUTE}&until={START + MINUTE}")
+        await tab.wait_for_selector("#state .rules")
+        state = await tab.inner_text("#state")
+        for words in ("DELIVERY_DROP", "deliveredRate < 0.25", "messagesSent"):
+            assert words in state
+        box = await tab.locator("#lanes-chart .u-over").bounding_box()
+        await tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + 4)
+        await tab.wait_for_selector("#detail .rules")
+        assert f"decision={decision.id}" in tab.url
+        evidence = await tab.inner_text("#detail")
+        assert "COLD → COOLDOWN" in evidence
+        assert "deliveredRate < 0.25" in evidence
+        await tab.locator("#detail .links button").first.click()
+        await becomes(tab, "document.querySelector('#detail').textContent.includes('messageId')")
+        await tab.go_back()
+        await tab.goto(f"{api.base}/#instance=sales-1&since={START}&until={NOW}&decision={decision.id}")
+        await tab.click("#detail >> text=Replay")
+        await tab.wait_for_selector("#detail :text('Reproduced')")
+
+    browse(story, fleet.store, clock=lambda: NOW, evaluation=fleet.part)
 
 
 def test_it_follows_live_and_stops_when_asked() -> None:
