@@ -12,6 +12,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -44,8 +45,15 @@ def server_url() -> Iterator[str]:
 @pytest.fixture
 def database_url(server_url: str) -> Iterator[str]:
     """Give the URL of an empty database that is dropped after the test, whoever is still connected."""
+    with new_database(server_url) as url:
+        yield url
+
+
+@contextmanager
+def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """Create a database, as a copy of another, and drop it at the end."""
     name = f"reputation_{uuid.uuid4().hex[:12]}"
-    execute(server_url, f"CREATE DATABASE {name}")
+    execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
     finally:

@@ -1,14 +1,17 @@
 """Stores to test: an open, empty one on each database."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from domain.retain import RetainedStore
 from exporters.sql.store import SqlStore
 from tests.fakes import InMemoryStore
-from tests.postgres import database_url, server_url
+from tests.postgres import database_url, new_database, server_url
 
 __all__ = ["database_url", "server_url"]
 
@@ -41,19 +44,61 @@ def open_store() -> Iterator[Callable[..., SqlStore]]:
         store.close()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a migrated SQLite file to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "store.db"
+    store = SqlStore(f"sqlite:///{path}", sidecar_id="s1")
+    store.open()
+    store.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(server_url: str) -> Iterator[str]:
+    """Give the name of a migrated database to copy."""
+    with new_database(server_url) as url:
+        store = SqlStore(url, sidecar_id="s1")
+        store.open()
+        store.close()
+        yield str(make_url(url).database)
+
+
 @pytest.fixture
-def store(store_url: str, open_store: Callable[..., SqlStore]) -> SqlStore:
-    """Give an open, empty store."""
-    return open_store(store_url)
+def migrated_url(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_file: Path
+) -> Iterator[Callable[[str], str]]:
+    """Give URLs of migrated, empty databases: `migrated_url("sqlite")`."""
+    with ExitStack() as dropped:
+
+        def making(kind: str) -> str:
+            if kind == "sqlite":
+                copy = shutil.copy(migrated_file, tmp_path / "store.db")
+                return f"sqlite:///{copy}"
+            server = request.getfixturevalue("server_url")
+            template = request.getfixturevalue("migrated_database")
+            return dropped.enter_context(new_database(server, template))
+
+        yield making
 
 
-@pytest.fixture(params=("memory", "sqlite", POSTGRESQL))
+@pytest.fixture(params=BOTH)
+def store(
+    request: pytest.FixtureRequest,
+    migrated_url: Callable[[str], str],
+    open_store: Callable[..., SqlStore],
+) -> SqlStore:
+    """Give an open, empty store on each database."""
+    return open_store(migrated_url(request.param))
+
+
+@pytest.fixture(params=("memory", *BOTH))
 def any_store(
-    request: pytest.FixtureRequest, tmp_path: Path, open_store: Callable[..., SqlStore]
+    request: pytest.FixtureRequest,
+    migrated_url: Callable[[str], str],
+    open_store: Callable[..., SqlStore],
 ) -> RetainedStore:
     """Give an empty store: the fake that domain tests use, and both databases, held to the same promises."""
     if request.param == "memory":
         return InMemoryStore()
-    if request.param == "sqlite":
-        return open_store(f"sqlite:///{tmp_path / 'store.db'}")
-    return open_store(request.getfixturevalue("database_url"))
+    return open_store(migrated_url(request.param))

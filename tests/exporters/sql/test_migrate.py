@@ -4,16 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from domain.timeline import TimelineQuery
+from domain.words import Severity, Source
 from exporters.sql.engine import parse_url, writer
 from exporters.sql.migrate import SchemaUnusable, migrate
 from exporters.sql.schema import REVISIONS, VERSION_TABLE, metadata
 from exporters.sql.store import SqlStore
 from tests.exporters.sql.processes import result, start
+
+T0 = 1_700_000_000_000
 
 OPENER = """
 import json, sys
@@ -83,3 +88,36 @@ def test_migrating_works_in_any_working_directory(
     open_store("sqlite:///data/here.db")
 
     assert (tmp_path / "data" / "here.db").exists()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_rows_of_every_earlier_schema_are_kept_and_served(
+    store_url: str, open_store: Callable[..., SqlStore], revision: str
+) -> None:
+    """A database as an earlier version left it, with rows, is brought up to date and goes on."""
+    engine = writer(parse_url(store_url))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "exporters.sql:migrations")
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+        command.upgrade(config, revision)
+    at = "to_timestamp(1700000000) AT TIME ZONE 'UTC'" if engine.name == "postgresql" else str(T0)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            'INSERT INTO reputation_signal ("instanceId", id, "occurredAt", type, seq) '
+            f"VALUES ('sales-1', 'one', {at}, 'MESSAGE_SENT', 1)"
+        )
+        connection.exec_driver_sql(
+            'INSERT INTO instance_reputation ("instanceId", "lastSeq", "lastSignalAt") '
+            f"VALUES ('sales-1', 1, {at})"
+        )
+    engine.dispose()
+
+    store = open_store(store_url)
+
+    kept = store.timeline(TimelineQuery("sales-1", T0, T0)).signals
+    assert [(row.id, row.seq, row.severity, row.source) for row in kept] == [
+        ("one", 1, Severity.LOW, Source.WEBHOOK)
+    ]
+    assert [(one.instance_id, one.score) for one in store.instances(None, 10)] == [("sales-1", 50)]
+    assert store.unevaluated(10) == ["sales-1"]
