@@ -5,7 +5,8 @@ that both tell the same.
 """
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +16,8 @@ from domain.words import Millis, Source
 from sidecar.journal.layout import FACTS, LossReason, Totals, count_facts, decode_facts, decode_state
 from sidecar.journal.page import PageReading
 from sidecar.journal.reader import Damage, Found
+
+_NONE: Final = BySource()
 
 
 class Entry(NamedTuple):
@@ -27,7 +30,7 @@ class Entry(NamedTuple):
     facts_by_source: BySource
     records: int
     gaps: tuple[Gap, ...] = ()
-    lost: BySource = BySource()
+    lost: BySource = _NONE
 
 
 class Unread(NamedTuple):
@@ -74,13 +77,18 @@ class Accounting:
 
     def _facts(self, segment: int, found: Found) -> Entry:
         facts = decode_facts(found.payload)
-        count = BySource(*count_facts(facts))
-        before = Totals(found.totals.records - 1, minus(found.totals.journaled, count))
-        entry = self._entry(segment, found, before, facts.ended_at)
+        webhook, dispatch, provider = count_facts(facts)
+        count = BySource(webhook, dispatch, provider)
+        records, (webhooks, dispatches, providers) = found.totals
+        before = BySource(webhooks - webhook, dispatches - dispatch, providers - provider)
+        gaps: tuple[Gap, ...] = ()
+        lost = _NONE
+        if not self._aligned or self.unread or before != self.totals.journaled:
+            entry = self._entry(segment, found, Totals(records - 1, before), facts.ended_at)
+            gaps, lost = entry.gaps, entry.lost
+        self.totals = found.totals
         self.last_at = facts.ended_at
-        return Entry(
-            segment, found.end, facts.ended_at, facts, count, found.totals.records, entry.gaps, entry.lost
-        )
+        return Entry(segment, found.end, facts.ended_at, facts, count, records, gaps, lost)
 
     def _state(self, segment: int, found: Found) -> Entry | None:
         """Take what the writer lost since the STATE before."""
@@ -108,25 +116,16 @@ class Accounting:
                 return None
             gap = self._gap(segment, end, "end/unread", self.last_at, self.last_at, self._reason(), 0)
             return self._closed(segment, end, (gap,), BySource())
-        settled = plus(tally.recorded, plus(tally.repeated, tally.lost))
-        missing = minus(page.observed, settled)
+        missing = minus(page.observed, settled(tally))
         lost = missing
         gaps = []
         since, until = self.last_at, max(self.last_at, page.heartbeat_at)
-        for row in page.losses.rows if self._losses is not None else ():
-            share = least(missing, minus(row.total, (self._losses or {}).get(row.reason, BySource())))
+        for reason, total, first, last in page.losses.rows if self._losses is not None else ():
+            share = least(missing, minus(total, (self._losses or {}).get(reason, BySource())))
             missing = minus(missing, share)
-            since_row = row.since or since
+            begin = first or since
             gaps.append(
-                self._gap(
-                    segment,
-                    end,
-                    f"end/{row.reason}",
-                    since_row,
-                    max(since_row, row.until),
-                    row.reason,
-                    share.total,
-                )
+                self._gap(segment, end, f"end/{reason}", begin, max(begin, last), reason, share.total)
             )
         in_hand = minus(page.observed, plus(page.lost, most(page.journaled, self.totals.journaled)))
         share = least(missing, in_hand)
@@ -164,6 +163,16 @@ class Accounting:
 def as_counter(count: BySource) -> Counter[Source]:
     """Give the same numbers by source."""
     return Counter({source: n for source, n in zip(SOURCES, count, strict=True) if n})
+
+
+def facts_of(entries: Iterable[Entry]) -> BySource:
+    """Count the facts of entries."""
+    return BySource(*(sum(column) for column in zip(*(one.facts_by_source for one in entries), strict=True)))
+
+
+def settled(tally: Tally) -> BySource:
+    """Count the facts of a folder that wait no more, by source."""
+    return plus(tally.recorded, plus(tally.repeated, tally.lost))
 
 
 def plus(a: BySource, b: BySource) -> BySource:

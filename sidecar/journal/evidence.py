@@ -1,18 +1,22 @@
 """What can be told of a folder from outside: whether its owner lives; and what is kept of damage."""
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import Final
 
 from domain.words import Millis
 from sidecar.journal.layout import OWNER, quarantine_dir
+from sidecar.journal.reader import Damage
 
 EVIDENCE_MAX: Final = 1024
 """Files kept in quarantine; beyond it damage is told and accounted but no further file is kept."""
 
 UNBORN_MS: Final = 60_000
 """A worker makes its folder within this time."""
+
+_log: Final = logging.getLogger(__name__)
 
 
 def owner_gone(path: Path) -> bool:
@@ -45,6 +49,23 @@ def quarantine(data_dir: Path, segment: Path) -> bool:
         return False
     os.link(segment, link)
     return True
+
+
+def keep_evidence(data_dir: Path, segment: Path, damage: Damage, *, costly: bool) -> None:
+    """Quarantine a damaged segment and log it, unless it only has an unfinished end that cost nothing."""
+    try:
+        if not costly and damage.end >= segment.stat().st_size:
+            return
+        kept = quarantine(data_dir, segment)
+    except OSError:
+        kept = False
+    _log.warning(
+        "journal.quarantined",
+        extra={
+            "journal": segment.parent.name, "segment": segment.name, "from_byte": damage.start,
+            "to_byte": damage.end, "reason": damage.reason.value, "kept": kept,
+        },
+    )  # fmt: skip
 
 
 def remove_unborn(base: Path, now: Millis) -> list[str]:

@@ -1,7 +1,6 @@
 """The recorder's view of one journal folder: where it reads, what it gave, what is stored, when it ends."""
 
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,18 @@ from typing import Final
 from domain.record_signal import Slice
 from domain.recorded import BySource, Gap, Progress
 from domain.words import Millis
-from sidecar.journal.accounting import Accounting, Entry, Unread, as_counter, minus, most, plus
-from sidecar.journal.evidence import owner_gone, quarantine
+from sidecar.journal.accounting import (
+    Accounting,
+    Entry,
+    Unread,
+    as_counter,
+    facts_of,
+    minus,
+    most,
+    plus,
+    settled,
+)
+from sidecar.journal.evidence import keep_evidence, owner_gone
 from sidecar.journal.layout import (
     OWNER,
     PAGE,
@@ -31,7 +40,6 @@ READY_BYTES_MAX: Final = 4 << 20
 """And their size on disk."""
 
 _PROBE_NS: Final = 250_000_000
-_log: Final = logging.getLogger(__name__)
 
 
 class JournalFolder:
@@ -50,13 +58,13 @@ class JournalFolder:
         self._path = journal_dir(data_dir) / self.name
         self._monotonic = monotonic
         self._stored = stored
-        self._base = _settled(stored)
+        self._base = settled(stored.tally)
         self._ready: deque[Entry] = deque()
         self._taken: list[Entry] = []
-        self._waiting = BySource()
         self._reader: SegmentReader | None = None
         self._segment = stored.segment
         self.dead = False
+        self._closed = False
         self._probed_ns: int | None = None
         self._account = self._resume(stored)
         self._settled_records = self._account.totals.records
@@ -106,9 +114,8 @@ class JournalFolder:
     def settle(self, stored: Progress) -> None:
         """Take the stored position; delete the segments before it."""
         self._stored = stored
-        for entry in self._taken:
-            self._waiting = minus(self._waiting, entry.facts_by_source)
-            self._settled_records = entry.records
+        if self._taken:
+            self._settled_records = self._taken[-1].records
         self._taken = []
         for number in segment_numbers(self._path):
             if number < stored.segment:
@@ -143,7 +150,7 @@ class JournalFolder:
 
     def observed(self) -> BySource:
         """Facts observed beyond those that were settled when this folder was found."""
-        return minus(plus(_settled(self._stored), self.pending()), self._base)
+        return minus(plus(settled(self._stored.tally), self.pending()), self._base)
 
     def pending(self) -> BySource:
         """Facts observed and not settled; without a page only those in memory are known."""
@@ -151,7 +158,7 @@ class JournalFolder:
             return BySource()
         page = self.page()
         observed = page.observed if page is not None else BySource()
-        return most(minus(observed, _settled(self._stored)), self._waiting)
+        return most(minus(observed, settled(self._stored.tally)), facts_of((*self._taken, *self._ready)))
 
     @property
     def oldest_at(self) -> Millis | None:
@@ -211,7 +218,11 @@ class JournalFolder:
     def _next_item(self) -> Item | None:
         """Give the next item over all segments; None when nothing is there, for ever if the owner is gone."""
         while True:
-            if self._reader is None and not self._open_next() and not (self._is_dead() and self._open_next()):
+            if (
+                self._reader is None
+                and not self._open_next()
+                and not (self._is_final() and self._open_next())
+            ):
                 return None
             reader = self._reader
             assert reader is not None
@@ -219,7 +230,7 @@ class JournalFolder:
             if item is not None:
                 return item
             # Asked before the last look: what was appended in between is seen by it.
-            if not self._has_later() and not self._is_dead():
+            if not self._is_final():
                 return None
             item = reader.next(final=True)
             if item is not None or not self._open_next():
@@ -232,13 +243,15 @@ class JournalFolder:
             self._keep_evidence(item, costly=entry is not None and entry.lost.total > 0)
         if entry is not None:
             self._ready.append(entry)
-            self._waiting = plus(self._waiting, entry.facts_by_source)
 
     def _close_account(self) -> None:
+        """Account the end once; what then is settled finishes the folder."""
         unread = self._account.unread
         end = self._reader.offset if self._reader is not None else self._stored.offset
-        entry = self._account.closing(self.page(), self._stored.tally, self._segment, end)
-        self._account.unread = []
+        entry = None
+        if not self._closed:
+            entry = self._account.closing(self.page(), self._stored.tally, self._segment, end)
+        self._closed = True
         if entry is None:
             self.finished = True
             return
@@ -259,38 +272,19 @@ class JournalFolder:
         """Go to the next segment there is; numbers may skip."""
         return any(number > self._segment and self._open(number) for number in segment_numbers(self._path))
 
-    def _has_later(self) -> bool:
-        return segment_path(self._path, self._segment + 1).exists() or (
-            self.dead and bool(segment_numbers(self._path)[-1:] > [self._segment])
-        )
+    def _is_final(self) -> bool:
+        """Whether nothing is appended to this segment any more: there is a later one, or the owner is gone.
 
-    def _is_dead(self) -> bool:
-        """Whether the owner is gone; asked four times a second at most."""
+        The owner, and whether numbers were skipped, are looked at four times a second.
+        """
+        if self.dead or segment_path(self._path, self._segment + 1).exists():
+            return True
         now = self._monotonic()
-        if not self.dead and (self._probed_ns is None or now - self._probed_ns >= _PROBE_NS):
-            self._probed_ns = now
-            self.dead = owner_gone(self._path)
-        return self.dead
+        if self._probed_ns is not None and now - self._probed_ns < _PROBE_NS:
+            return False
+        self._probed_ns = now
+        self.dead = owner_gone(self._path)
+        return self.dead or segment_numbers(self._path)[-1:] > [self._segment]
 
     def _keep_evidence(self, unread: Unread, *, costly: bool) -> None:
-        """Link a damaged segment into quarantine, unless it only has a torn end that cost nothing."""
-        path = segment_path(self._path, unread.segment)
-        try:
-            if not costly and unread.damage.end >= path.stat().st_size:
-                return
-            kept = quarantine(self._data_dir, path)
-        except OSError:
-            kept = False
-        start, end, reason = unread.damage
-        _log.warning(
-            "journal.quarantined",
-            extra={
-                "journal": self.name, "segment": unread.segment, "from_byte": start, "to_byte": end,
-                "reason": reason.value, "kept": kept,
-            },
-        )  # fmt: skip
-
-
-def _settled(stored: Progress) -> BySource:
-    tally = stored.tally
-    return plus(tally.recorded, plus(tally.repeated, tally.lost))
+        keep_evidence(self._data_dir, segment_path(self._path, unread.segment), unread.damage, costly=costly)

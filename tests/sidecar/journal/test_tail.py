@@ -156,6 +156,26 @@ def test_segments_are_deleted_only_behind_a_stored_position(tmp_path: Path) -> N
     assert left[0] == settled[0].segment > 1
 
 
+def test_a_skipped_segment_number_holds_nobody_up(tmp_path: Path) -> None:
+    """A worker that could not make one file goes on with the next number, and so does the recorder."""
+
+    async def scene() -> Book:
+        writer = JournalWriter(tmp_path, 0, max_bytes=8 << 14)
+        book = Book()
+        tail = open_tail(tmp_path, book)
+        for n in range(100):
+            writer.append(facts(n, padding=400), nothing)
+            await asyncio.sleep(0)
+            if n % 30 == 20:
+                assert writer._folder is not None
+                writer._folder.number += 2  # what a failed `rotate` leaves
+        drain(tail, book)
+        await writer.close()
+        return book
+
+    assert asyncio.run(scene()).ids == [f"x-{n}" for n in range(100)]
+
+
 def test_an_old_and_a_new_sidecar_write_beside_each_other(tmp_path: Path) -> None:
     """During a takeover two workers journal in one data directory; one recorder reads both."""
 
