@@ -14,7 +14,7 @@ from domain.decision import (
 from domain.decision_text import from_row
 from domain.fold_state import Change, FoldState, Setting, standing
 from domain.health import events_of, explain_now, explain_rest, supported, view_of
-from domain.health_ports import DecisionKey, DecisionQuery, HealthReading, Span
+from domain.health_ports import DecisionKey, DecisionQuery, DecisionRow, HealthReading, Span
 from domain.signal import TIME_MAX
 from domain.snapshot import Snapshot, from_counts
 from domain.words import EvaluationReason, HealthEvent, Millis
@@ -98,16 +98,16 @@ def correcting(decision: Decision, old: Decision, setting: Setting) -> Decision:
 
 def effective_since(reading: HealthReading, instance_id: str, since: Millis) -> list[Decision]:
     """Give the decisions dated from `since` on that none supersedes, oldest first."""
-    found: list[Decision] = []
+    found: list[DecisionRow] = []
     after: DecisionKey | None = None
     while True:
         page = reading.decisions(DecisionQuery(instance_id, since, TIME_MAX, PAGE_MAX, after))
-        found += [from_row(row) for row in page.decisions]
+        found += page.decisions
         after = page.next_key
         if after is None:
             break
-    superseded = {decision.supersedes for decision in found}
-    return [decision for decision in reversed(found) if decision.id not in superseded]
+    superseded = {row.supersedes for row in found}
+    return [from_row(row) for row in reversed(found) if row.id not in superseded]
 
 
 def latest_id(reading: HealthReading, instance_id: str, until: Millis) -> str | None:

@@ -122,6 +122,12 @@ class Decision(NamedTuple):
         return tuple(dict.fromkeys(i for row in self.explanation for i in row.signal_ids))
 
     @property
+    def outcome(self) -> tuple[object, ...]:
+        """Give what an operator or a dispatcher would act on."""
+        view = self.after
+        return (view.score, view.temperature_level, view.lifecycle, view.cooldown_reason, view.risk_level)
+
+    @property
     def content(self) -> tuple[object, ...]:
         """Give what two decisions of one time are compared by: all but ids, bounds and when it was stored."""
         explained = tuple((row.finding, row.since, row.until, row.signals) for row in self.explanation)

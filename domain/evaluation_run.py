@@ -135,14 +135,15 @@ class Run:
         if of_step is not None and all(decision.asked for decision in old):
             made.append(of_step)
         for decision in old:
-            corrected = of_step
-            if corrected is None or decision.asked:
-                state = self._state_at(task, at)
-                corrected = decide.at_rest(
-                    task.instance_id, state, at, decision.reason, bounds, self._setting
-                )
-            if corrected.content != decision.content:
-                made.append(decide.correcting(corrected, decision, self._setting))
+            if of_step is not None and not decision.asked:
+                if of_step.content != decision.content:
+                    made.append(decide.correcting(of_step, decision, self._setting))
+                continue
+            state = self._state_at(task, at)
+            now = decide.at_rest(task.instance_id, state, at, decision.reason, bounds, self._setting)
+            # An answer that was asked for stays as long as nobody would act differently on a new one.
+            if now.outcome != decision.outcome if decision.asked else now.content != decision.content:
+                made.append(decide.correcting(now, decision, self._setting))
         return made
 
     def _decide_switch(self, task: Task) -> None:

@@ -100,7 +100,7 @@ class ReplayDecisions:
         turns = []
         for at in sorted({*own, *others}):
             decided, instead = own.get(at), others.get(at)
-            if _outcome(decided) != _outcome(instead):
+            if decided is None or instead is None or decided.outcome != instead.outcome:
                 turns.append(Turn(at, decided, instead))
         return turns
 
@@ -141,11 +141,3 @@ def _compare(path: str, stored: object, again: object) -> Iterator[Difference]:
             yield from _compare(f"{path}[{index}]", old, new)
     elif stored != again:
         yield Difference(path, stored, again)
-
-
-def _outcome(decision: Decision | None) -> tuple[object, ...] | None:
-    """Give what an operator would notice of a decision."""
-    if decision is None:
-        return None
-    view = decision.after
-    return (view.score, view.temperature_level, view.lifecycle, view.cooldown_reason)

@@ -26,7 +26,7 @@ def arrivals(draw: st.DrawFn) -> tuple[World, list[tuple[int, Millis]]]:
     batches = []
     now = START
     while left:
-        size = draw(st.integers(1, left))
+        size = draw(st.integers(min(left, 1 + len(world.facts) // 6), left))
         now += draw(st.sampled_from([0, 1, 60_000, 1_800_000, 7_200_000]))
         batches.append((size, now))
         left -= size

@@ -48,23 +48,21 @@ def bursts(draw: st.DrawFn, number: int) -> list[Fact]:
     shape = draw(st.sampled_from(_SHAPES) | st.lists(st.tuples(_TYPES, st.integers(1, 3)), max_size=3))
     spread = draw(st.sampled_from([0, 1, 1000]))
     prefix = draw(st.sampled_from([f"b{number}", "shared"]))
-    facts = []
-    for kind, count in shape:
-        for index in range(count):
-            facts.append(
-                Fact(
-                    "i-1",
-                    "",
-                    0,
-                    kind,
-                    draw(st.sampled_from([Source.WEBHOOK, Source.DISPATCH])),
-                    at + index * spread,
-                    draw(st.sampled_from([f"{prefix}-{index}", f"{prefix}-{index}", None])),
-                    is_group=index == 1,
-                    latency_ms=draw(st.sampled_from([None, None, 40_000])),
-                )
-            )
-    return facts
+    return [
+        Fact(
+            "i-1",
+            "",
+            0,
+            kind,
+            draw(st.sampled_from([Source.WEBHOOK, Source.DISPATCH])),
+            at + index * spread,
+            draw(st.sampled_from([f"{prefix}-{index}", f"{prefix}-{index}", None])),
+            is_group=index == 1,
+            latency_ms=draw(st.sampled_from([None, None, 40_000])),
+        )
+        for kind, count in shape
+        for index in range(count)
+    ]
 
 
 @st.composite
