@@ -51,19 +51,8 @@ class CallerConnection(Connection):
     """
 
     __slots__ = (
-        "_buffer",
-        "_empty_line",
-        "_first_byte_ns",
-        "_lingered",
-        "_unsent",
-        "ahead",
-        "blocked",
-        "deadline",
-        "eof",
-        "forwarder",
-        "mode",
-        "over",
-        "user",
+        "_buffer", "_empty_line", "_first_byte_ns", "_lingered", "_unsent", "ahead", "deadline", "eof",
+        "forwarder", "mode", "over", "user",
     )  # fmt: skip
 
     def __init__(self, forwarder: "Forwarder") -> None:
@@ -72,7 +61,6 @@ class CallerConnection(Connection):
         self.mode = HEAD
         self.over = False
         self.ahead = b""
-        self.blocked = False
         self.eof = False
         self.deadline = math.inf
         self.user: CallerUser | None = None

@@ -84,14 +84,16 @@ class Connection(asyncio.Protocol):
     """A transport with its bounds, whose reading can be paused as often as one likes.
 
     Attributes:
+        blocked: the peer takes no more bytes for now.
         lost: the transport is gone.
         write: the transport's own method; it never blocks.
     """
 
-    __slots__ = ("_paused", "lost", "transport", "write")
+    __slots__ = ("_paused", "blocked", "lost", "transport", "write")
 
     def __init__(self) -> None:
         self._paused = False
+        self.blocked = False
         self.lost = False
 
     def take(self, transport: asyncio.BaseTransport, high_water_bytes: int) -> None:

@@ -54,7 +54,8 @@ class Tunnel:
         if caller.ahead:
             upstream.write(caller.ahead)
             caller.ahead = b""
-        caller.resume()
+        if not upstream.blocked:
+            caller.resume()
         if not caller.blocked:
             upstream.resume()
         if caller.eof:

@@ -57,11 +57,13 @@ class UpstreamConnection(Connection):
 
     def pause_writing(self) -> None:
         """Hand on back-pressure."""
+        self.blocked = True
         if self.user is not None:
             self.user.upstream_blocked(blocked=True)
 
     def resume_writing(self) -> None:
         """Hand on relief."""
+        self.blocked = False
         if self.user is not None:
             self.user.upstream_blocked(blocked=False)
 
@@ -124,7 +126,8 @@ class Pool:
     def put(self, connection: UpstreamConnection, now_ns: int) -> None:
         """Keep a connection whose last exchange is over, both ways."""
         connection.user = None
-        if len(self._idle) >= self.limits.pool_max or connection.lost:
+        # A blocked one has not taken its last request wholly: the next would queue up behind it.
+        if len(self._idle) >= self.limits.pool_max or connection.lost or connection.blocked:
             connection.close()
             return
         connection.resume()

@@ -129,7 +129,7 @@ class Upward(ABC):
             return
         self._attach(upstream, self._unsent)
         self._unsent = b""
-        if self.caller is not None and not self.whole:
+        if self.caller is not None and not self.whole and not upstream.blocked:
             self.caller.resume()
 
     def stop_connecting(self) -> None:
