@@ -28,6 +28,15 @@ run: $(READY) ## the sidecar for your own gateway: PROVIDER_URL=... [DISPATCHER_
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
+vectors: $(READY) ## run recorded rule cases: DIR=... (default: those of the tests)
+	@$(BIN)/python -m tests.vectors $(DIR)
+
+fixtures: $(READY) ## run recorded provider traffic: DIR=... (default: that of the tests)
+	@$(BIN)/python -m tests.fixtures $(DIR)
+
+bench: $(READY) ## measure: ARGS="p1 p2"; never part of the tests
+	@$(BIN)/python -m bench $(ARGS)
+
 lint: $(READY) ## ruff, its formatter, and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -40,6 +49,6 @@ format: $(READY) ## let the formatter decide the layout
 lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
-.PHONY: help setup demo run test lint format lock
+.PHONY: help setup demo run test vectors fixtures bench lint format lock

@@ -75,6 +75,10 @@ class Heir:
         """Tell the old sidecar to drain."""
         with contextlib.suppress(OSError):
             self._connection.sendall(b"ready\n")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the line without a word: the old sidecar serves on."""
         self._connection.close()
 
 

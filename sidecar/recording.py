@@ -96,6 +96,8 @@ class BatchRecording:
         for piece in batch:
             for gap in piece.gaps:
                 self._ledger.lost("journal", gap.reason, gap.lost)
+        if recorded.refused:
+            self._ledger.lost("store", "refused", len(recorded.refused))
         for sink in self._sinks:
             try:
                 sink.exchanges(exchanges)
