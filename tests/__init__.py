@@ -1,0 +1,1 @@
+"""Tests; packages where a folder can be run or imported by others."""

@@ -85,11 +85,13 @@ def test_an_heir_that_dies_before_it_is_ready_changes_nothing(tmp_path: Path) ->
         with bind("dispatch", LOOPBACK) as dispatch:
             handover = Handover(path, {"dispatch": (LOOPBACK, dispatch)}, told.set)
             handover.open()
-            for finish in (lambda heir: heir.close(), lambda heir: heir.ready()):
+            for ready in (False, True):
                 heir = await asyncio.to_thread(take_over, path, {"dispatch": LOOPBACK})
                 assert heir is not None
                 assert not told.is_set()
-                finish(heir)
+                if ready:
+                    heir.ready()
+                heir.close()
                 for sock in heir.sockets.values():
                     sock.close()
             await asyncio.wait_for(told.wait(), 5)
