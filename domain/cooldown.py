@@ -5,22 +5,11 @@ cooldown an hour, and leaves it at the first step where no condition holds. The 
 section 8, step H, and section 10) enters anew at each look and forgets at the next.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from domain.evaluation import Evaluation, window_cooldown
+from domain.evaluation import Evaluation
 from domain.reputation import HOT, Reputation
-from domain.rules import RULES, CooldownRule, RuleSet, holds
-from domain.snapshot import (
-    DELIVERED,
-    DISCONNECT,
-    FAILED,
-    LATENCY_COUNT,
-    LATENCY_SUM,
-    READ,
-    REPLIED,
-    SENT,
-)
+from domain.rules import RULES, RuleSet
 from domain.words import CooldownReason, Millis, TemperatureLevel
 
 
@@ -35,7 +24,7 @@ class Cooldown(NamedTuple):
         """Give the cooldown after a condition to rest: begun, or with its reason changed (7, 8, 10)."""
         if self.reason is None:
             return Cooldown(self.entries + 1, reason, at)
-        return self._replace(reason=reason)
+        return self if reason is self.reason else self._replace(reason=reason)
 
     def left(self) -> "Cooldown":
         """Give the cooldown after it ended; the count stays."""
@@ -65,39 +54,6 @@ def at_step(
         )
     ends_at = cooldown.ends_at(rules)
     return cooldown.left() if ends_at is not None and at >= ends_at else cooldown
-
-
-def condition_of(rolling: Sequence[int], score: int, rules: RuleSet) -> CooldownReason | None:
-    """Give the reason to rest that holds: the rolling window's, else the score's (the fold, 7)."""
-    rule = condition_rule(rolling, score, rules)
-    return None if rule is None else rule.reason
-
-
-def condition_rule(rolling: Sequence[int], score: int, rules: RuleSet) -> CooldownRule | None:
-    """Give the row behind `condition_of`; asked at every step, so it derives only what its rows compare."""
-    sent = rolling[SENT]
-    if sent:
-        delivered = rolling[DELIVERED]
-        seen = {
-            "messagesSent": sent,
-            "observations": delivered
-            + rolling[FAILED]
-            + rolling[READ]
-            + rolling[REPLIED]
-            + rolling[DISCONNECT],
-            "deliveredRate": delivered / sent,
-            "deliveryEvidence": delivered + rolling[FAILED],
-            "averageDeliveryLatencyMs": (
-                rolling[LATENCY_SUM] / rolling[LATENCY_COUNT] if rolling[LATENCY_COUNT] else 0
-            ),
-            "connectionDisconnects": rolling[DISCONNECT],
-        }
-        if holds(rules.window_guards, seen):
-            rule = window_cooldown(seen, rules)
-            if rule is not None:
-                return rule
-    seen = {"score": score, "messagesBlocked": 0}
-    return next((rule for rule in rules.score_cooldowns if holds(rule.when, seen)), None)
 
 
 def at_evaluation_of_reference(

@@ -12,11 +12,12 @@ the states on the way (to resume from when a late fact comes), and the steps tha
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from domain.cooldown import at_step, condition_of
+from domain.cooldown import at_step
 from domain.evaluation import evaluate
 from domain.fold_material import Entry, Material
 from domain.fold_state import Change, Ended, Folded, FoldState, Setting, initial, keep, standing
 from domain.reputation import is_at_risk
+from domain.rest import SEEN
 from domain.snapshot import (
     CONN_ERROR,
     COUNTED,
@@ -55,6 +56,9 @@ class Folding:
     def __init__(self, state: FoldState, material: Material, setting: Setting) -> None:
         self._window_ms, self._rules = setting.window_ms, setting.rules
         self._material = material
+        self._rest_table = setting.rest
+        self._condition: CooldownReason | None = None
+        self._stale = True
         self._stay_ms = self._rules.cooldown_stay_ms
         self._at = state.at
         self._score = state.score
@@ -137,10 +141,13 @@ class Folding:
         following = reports.after(at) if reports else None
         if following is None or following[0] >= self._at:
             self._rolling[kind] -= 1
+            self._stale |= kind in SEEN
         elif following[1] >= 0:  # the message stays by its next report, which now gives the latency
             measure(self._rolling, kind, following[1], 1)
+            self._stale = True
         if latency_ms >= 0:
             measure(self._rolling, kind, latency_ms, -1)
+            self._stale = True
 
     def _enter(self, entry: Entry) -> None:
         at, kind, message_id, latency_ms = entry
@@ -148,6 +155,7 @@ class Folding:
         previous = reports.before(at) if reports else None
         if previous is None or previous < at - self._window_ms or previous <= self._floor:
             self._rolling[kind] += 1
+            self._stale |= kind in SEEN
             if latency_ms >= 0:
                 measure(self._rolling, kind, latency_ms, 1)
         if self._opened_at is None and kind <= COUNTED:
@@ -184,11 +192,13 @@ class Folding:
 
     def _drop_point_window(self) -> None:
         self._opened_at = None
+        self._stale = True
         self._point = list(EMPTY)
         self._settled_human_at = self._human_at
 
     def _begin_windows_behind_now(self) -> None:
         self._floor = self._at
+        self._stale = True
         self._rolling = list(EMPTY)
 
     def _act(self, kind: ActionKind) -> None:
@@ -204,7 +214,7 @@ class Folding:
             return
         self._end_point_window()
         self._begin_windows_behind_now()
-        if condition_of(EMPTY, self._score, self._rules) is not None:
+        if self._rest_table.rule(EMPTY, self._score) is not None:
             self._score, self._level = self._rules.score_initial, TemperatureLevel.COLD
         self._cooldown = self._cooldown.left()
 
@@ -221,8 +231,12 @@ class Folding:
         self._connection = Connection.DISCONNECTED
 
     def _rest(self) -> None:
-        condition = condition_of(self._rolling, self._score, self._rules)
-        self._cooldown = at_step(self._cooldown, condition, self._at, self._rules)
+        if self._stale:
+            rule = self._rest_table.rule(self._rolling, self._score)
+            self._condition = None if rule is None else rule.reason
+            self._stale = False
+        if self._condition is not None or self._cooldown.reason is not None:
+            self._cooldown = at_step(self._cooldown, self._condition, self._at, self._rules)
 
     def _live(self) -> None:
         """Step the lifecycle (rules.md section 13; the fold, 12)."""

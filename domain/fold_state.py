@@ -12,6 +12,7 @@ from domain.cooldown import Cooldown
 from domain.evaluation import Alert, Evaluation, evaluate, verdict_alerts
 from domain.lifecycle import Stage
 from domain.reputation import Reputation
+from domain.rest import RestTable
 from domain.rules import RULES, RuleSet, rule_set_id
 from domain.snapshot import EMPTY, Counts, from_counts
 from domain.words import AlertCode, Connection, CooldownReason, Millis, TemperatureLevel
@@ -65,13 +66,14 @@ class Setting(NamedTuple):
     Attributes:
         window_ms: length `W` of both windows.
         latency_rules: delivery latency enters the mean the rules see (the fold, 11).
-        rule_set: `rule_set_id` of the rules; make settings of other rules with `setting_of`.
+        rule_set, rest: made of the rules; make settings of other rules with `setting_of`.
     """
 
     window_ms: int
     rules: RuleSet = RULES
     latency_rules: bool = False
     rule_set: str = rule_set_id(RULES)
+    rest: RestTable = RestTable(RULES)
 
     @property
     def id(self) -> str:
@@ -81,7 +83,7 @@ class Setting(NamedTuple):
 
 def setting_of(window_ms: int, *, latency_rules: bool = False, rules: RuleSet = RULES) -> Setting:
     """Make a setting."""
-    return Setting(window_ms, rules, latency_rules, rule_set_id(rules))
+    return Setting(window_ms, rules, latency_rules, rule_set_id(rules), RestTable(rules))
 
 
 class Ended(NamedTuple):

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from domain.cooldown import condition_rule
 from domain.decision import SUPPORT, Explained, View
 from domain.evaluation import Alert, Finding, finding, measures
 from domain.fold_state import FoldState, Setting, Standing, standing
@@ -148,7 +147,7 @@ def explain_now(state: FoldState, seen: Standing, now: Millis, setting: Setting)
 
 def explain_rest(state: FoldState, now: Millis, setting: Setting) -> tuple[Explained, ...]:
     """Give the rule behind the reason to rest that holds, if one does."""
-    rule = condition_rule(state.rolling, state.score, setting.rules)
+    rule = setting.rest.rule(state.rolling, state.score)
     if rule is None:
         return ()
     since = max(now - setting.window_ms, state.floor + 1)

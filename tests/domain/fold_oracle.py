@@ -6,8 +6,8 @@ It shares the rule tables and the evaluation with the domain, and nothing of how
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from domain.cooldown import Cooldown, condition_of
-from domain.evaluation import evaluate
+from domain.cooldown import Cooldown
+from domain.evaluation import evaluate, evaluate_window, measures
 from domain.fact import Fact
 from domain.fold_material import Entry, entries_of
 from domain.fold_state import FoldState, standing
@@ -165,7 +165,10 @@ class Oracle:
         return state
 
     def _rested(self, state: FoldState, at: Millis) -> FoldState:
-        condition = condition_of(state.rolling, state.score, RULES)
+        window = evaluate_window(measures(from_counts(state.rolling))).cooldown_rule
+        condition = window.reason if window else None
+        if condition is None and state.score < 30:
+            condition = CooldownReason.SCORE_THRESHOLD
         cooldown = state.cooldown
         if condition is not None and cooldown.reason is None:
             cooldown = Cooldown(cooldown.entries + 1, condition, at)
