@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from domain.errors import StoreUnavailable
+from domain.errors import DomainError, StoreUnavailable
 from domain.record_signal import Recorded, Slice
 from domain.recorded import Progress
 from domain.words import Millis
 from sidecar.clock import monotonic_ns
 from sidecar.journal.tail import JournalTail
+from sidecar.telemetry import StoreRecovered, StoreRefused
 
 FACTS_MAX: Final = 500
 """Facts of a batch: 70 % of the best rate is reached at 100 rows, the rest is latency."""
@@ -86,6 +87,7 @@ class Recorder:
         self.lock = threading.RLock()
         self.tail: JournalTail | None = None
         self.trouble: str | None = "starting"
+        self._refused_ns: int | None = None
 
     def start(self) -> None:
         """Begin recording."""
@@ -112,12 +114,12 @@ class Recorder:
                 with self.lock:
                     self.tail = self._open_tail(recording.progress())
                 break
-            except StoreUnavailable as error:
-                self.trouble = f"the database cannot be opened: {error}"
+            except Exception as error:  # noqa: BLE001 - whatever it is, the traffic goes on and we try again
+                self._troubled("the database cannot be opened", error)
                 backoff.wait()
         else:
             return
-        self.trouble = None
+        self._recovered()
         self._drain(recording, self.tail)
         with self.lock:
             self.tail.close()
@@ -147,12 +149,12 @@ class Recorder:
         started = monotonic_ns()
         try:
             recorded = recording.record(batch, self._clock())
-        except StoreUnavailable as error:
-            self.trouble = f"the database does not answer: {error}"
+        except Exception as error:  # noqa: BLE001 - the journal holds the batch; it is tried again until it is stored
+            self._troubled("the database does not take facts", error)
             backoff.wait()
             return
         backoff.reset()
-        self.trouble = None
+        self._recovered()
         with self.lock:
             tail.settle(recorded.progress)
             recording.announce(batch, recorded, (monotonic_ns() - started) / 1e9)
@@ -163,9 +165,29 @@ class Recorder:
         try:
             work(*args)
         except StoreUnavailable as error:
-            self.trouble = f"the database does not answer: {error}"
-        except Exception:  # noqa: BLE001 - besides the observer the one place: logged, tried again, never fatal
+            self._troubled("the database does not answer", error)
+        except Exception:  # noqa: BLE001 - logged and counted; the next batch or moment tries again
             _log.exception("recorder.evaluation_failed")
+
+    def _waiting(self) -> int:
+        with self.lock:
+            return self.tail.pending().total if self.tail is not None else 0
+
+    def _recovered(self) -> None:
+        if self._refused_ns is not None:
+            StoreRecovered(outage_seconds=round((monotonic_ns() - self._refused_ns) / 1e9, 3)).emit()
+            self._refused_ns = None
+        self.trouble = None
+
+    def _troubled(self, what: str, error: Exception) -> None:
+        """Say why nothing is recorded: once a trouble in the log, at every probe in readiness."""
+        if self.trouble is None or not self.trouble.startswith(what):
+            known = isinstance(error, StoreUnavailable)
+            StoreRefused(reason=what, facts=self._waiting()).emit(None if known else error)
+            self._refused_ns = monotonic_ns() if self._refused_ns is None else self._refused_ns
+        self.trouble = (
+            f"{what}: {error}" if isinstance(error, DomainError) else f"{what}: {type(error).__name__}"
+        )
 
 
 class Backoff:

@@ -1,6 +1,7 @@
 """SqlStore: the store as the composition root makes it, one class for both databases."""
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -34,12 +35,15 @@ class SqlStore:
         url: `sqlite:///file` or `postgresql://...`.
         sidecar_id: whose journal positions and gaps these are; unique among the sidecars of one database.
         lock_wait_ms: how long to wait for another holder of a SQLite file.
+        patience_ms: how long a call may wait for the first `open` to end, before it raises StoreUnavailable.
 
     Raises:
         UnusableUrl: the URL cannot be served.
     """
 
-    def __init__(self, url: str, *, sidecar_id: str, lock_wait_ms: int = LOCK_WAIT_MS) -> None:
+    def __init__(
+        self, url: str, *, sidecar_id: str, lock_wait_ms: int = LOCK_WAIT_MS, patience_ms: int = 0
+    ) -> None:
         self._url = parse_url(url)
         self._sidecar_id = sidecar_id
         self._lock_wait_ms = lock_wait_ms
@@ -51,6 +55,8 @@ class SqlStore:
         self._statements = hot_statements(self._writer.dialect)
         self._health_statements = health_statements(self._writer.dialect)
         self._opened = False
+        self._patience_seconds = patience_ms / 1000
+        self._tried = threading.Event()
 
     def open(self) -> list[str]:
         """Take the file lock, bring the schema up to date; safe to call again after a failure.
@@ -63,6 +69,12 @@ class SqlStore:
             StoreUnavailable: the database did not answer.
             SchemaUnusable: the tables are of a newer version, or of another program.
         """
+        try:
+            return self._open()
+        finally:
+            self._tried.set()
+
+    def _open(self) -> list[str]:
         with available():
             if self._lock:
                 sqlite_path(self._url).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -167,5 +179,7 @@ class SqlStore:
         return self._reading.unevaluated(limit)
 
     def _check_open(self) -> None:
+        if not self._opened:
+            self._tried.wait(self._patience_seconds)
         if not self._opened:
             raise StoreUnavailable("the store is not open")

@@ -47,6 +47,9 @@ READER_THREADS: Final = 7
 STORE_LOCK_WAIT_MS: Final = 1000
 """How long one try waits for another holder of the SQLite file; the recorder tries again."""
 
+STORE_PATIENCE_MS: Final = 2000
+"""How long a question asked right behind the ready line waits for the store, instead of a 503."""
+
 
 def build_recorder(settings: Settings, admin: socket.socket) -> RecorderProcess:
     """Wire the recorder's process together; call it inside the running loop. The store is opened later.
@@ -68,7 +71,12 @@ class _Builder:
         self._lines = lines
         self._lock, self._hub = RecorderLock(data), Hub()
         url = settings.database_url or data.database_url
-        self._store = SqlStore(url, sidecar_id=data.sidecar_id(), lock_wait_ms=STORE_LOCK_WAIT_MS)
+        self._store = SqlStore(
+            url,
+            sidecar_id=data.sidecar_id(),
+            lock_wait_ms=STORE_LOCK_WAIT_MS,
+            patience_ms=STORE_PATIENCE_MS,
+        )
         self._setting = setting_of(settings.window_ms, latency_rules=settings.latency_rules == "on")
         self._board = InstanceBoard(self._store, settings.max_instance_series)
         self._recorder = Recorder(self._open_store, self._open_tail, now_ms)

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import StoreUnavailable
 from domain.record_signal import Recorded, Slice
-from domain.recorded import Progress
+from domain.recorded import BySource, Progress
 from domain.words import Millis
 from sidecar.recorder import Recorder
 from tests.builders import journal_slice
@@ -34,6 +34,9 @@ class Tail:
         self.settled.append(progress)
         self.waiting.pop(0)
 
+    def pending(self) -> BySource:
+        return BySource(webhook=len(self.waiting))
+
     def close(self) -> None:
         self.closed = True
 
@@ -41,7 +44,13 @@ class Tail:
 class Recording:
     """Records what it is told; fails as often as it is told."""
 
-    def __init__(self, failures: int = 0, evaluation: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        failures: int = 0,
+        evaluation: Callable[[], None] = lambda: None,
+        failure: Exception | None = None,
+    ) -> None:
+        self._failure = failure or StoreUnavailable("away")
         self.failures = failures
         self.recorded: list[Sequence[Slice]] = []
         self.announced: list[Sequence[Slice]] = []
@@ -55,7 +64,7 @@ class Recording:
         assert now == 7
         if self.failures:
             self.failures -= 1
-            raise StoreUnavailable("away")
+            raise self._failure
         self.recorded.append(batch)
         return Recorded([], Counter(), [piece.progress for piece in batch])
 
@@ -103,9 +112,21 @@ def test_a_database_that_is_away_is_tried_again_with_the_same_batch() -> None:
     """The journal holds; nothing is skipped, and the trouble is told until it is over."""
     recording, tail = Recording(failures=2), Tail(batches(2))
     recorder = running(recording, tail)
-    until(lambda: recorder.trouble is not None and "does not answer" in recorder.trouble)
+    until(lambda: recorder.trouble is not None and "does not take facts" in recorder.trouble)
     until(lambda: not tail.waiting)
     until(lambda: recorder.trouble is None)
+    recorder.stop()
+
+    assert recording.recorded == batches(2)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), OSError("no space")])
+def test_whatever_prevents_recording_is_tried_again_and_told(error: Exception) -> None:
+    """A fault nobody foresaw neither ends the recorder nor skips a batch."""
+    recording, tail = Recording(failures=1, failure=error), Tail(batches(2))
+    recorder = running(recording, tail)
+    until(lambda: recorder.trouble is not None and type(error).__name__ in recorder.trouble)
+    until(lambda: not tail.waiting)
     recorder.stop()
 
     assert recording.recorded == batches(2)
