@@ -51,19 +51,26 @@ def quarantine(data_dir: Path, segment: Path) -> bool:
     return True
 
 
-def keep_evidence(data_dir: Path, segment: Path, damage: Damage, *, costly: bool) -> None:
-    """Quarantine a damaged segment and log it, unless it only has an unfinished end that cost nothing."""
+def keep_evidence(data_dir: Path, segment: Path, damage: Damage, lost: int | None) -> None:
+    """Quarantine a damaged segment and log it, unless it only has an unfinished end that cost nothing.
+
+    Args:
+        data_dir: holds `quarantine/`.
+        segment: the damaged file.
+        damage: where in it.
+        lost: facts that it cost; None when that is not known.
+    """
     try:
-        if not costly and damage.end >= segment.stat().st_size:
+        if lost == 0 and damage.end >= segment.stat().st_size:
             return
         kept = quarantine(data_dir, segment)
     except OSError:
         kept = False
-    _log.warning(
+    _log.error(
         "journal.quarantined",
         extra={
             "journal": segment.parent.name, "segment": segment.name, "from_byte": damage.start,
-            "to_byte": damage.end, "reason": damage.reason.value, "kept": kept,
+            "to_byte": damage.end, "reason": damage.reason.value, "lost": lost or 0, "kept": kept,
         },
     )  # fmt: skip
 

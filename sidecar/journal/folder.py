@@ -240,7 +240,7 @@ class JournalFolder:
         unread = self._account.unread
         entry = self._account.take(self._segment, found)
         for item in unread:
-            self._keep_evidence(item, costly=entry is not None and entry.lost.total > 0)
+            self._keep_evidence(item, entry.lost.total if entry is not None else 0)
         if entry is not None:
             self._ready.append(entry)
 
@@ -256,7 +256,7 @@ class JournalFolder:
             self.finished = True
             return
         for item in unread:
-            self._keep_evidence(item, costly=True)
+            self._keep_evidence(item, entry.lost.total or None)
         self._ready.append(entry)
 
     def _open(self, number: int) -> bool:
@@ -286,5 +286,5 @@ class JournalFolder:
         self.dead = owner_gone(self._path)
         return self.dead or segment_numbers(self._path)[-1:] > [self._segment]
 
-    def _keep_evidence(self, unread: Unread, *, costly: bool) -> None:
-        keep_evidence(self._data_dir, segment_path(self._path, unread.segment), unread.damage, costly=costly)
+    def _keep_evidence(self, unread: Unread, lost: int | None) -> None:
+        keep_evidence(self._data_dir, segment_path(self._path, unread.segment), unread.damage, lost)
