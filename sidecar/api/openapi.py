@@ -13,8 +13,8 @@ from aiohttp import web
 from domain.signal import INSTANCE_ID_MAX
 from sidecar import __version__
 from sidecar.api.errors import JSON, ErrorAnswer
-from sidecar.api.params import Param
-from sidecar.api.route import Route
+from sidecar.api.params import NO_CONTROLS, Param
+from sidecar.api.route import Access, Route
 
 _REF: Final = "#/components/schemas/{name}"
 _ERRORS: Final = {
@@ -33,6 +33,8 @@ _ERRORS: Final = {
     500: "A fault of the sidecar; its log has the cause.",
     503: "Not now; `Retry-After` says when to try again.",
 }
+_KNOWN: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
+_SECURITY: Final = {Access.GUARDED: _KNOWN, Access.OPEN: [], Access.AS_SET: [{}, *_KNOWN]}
 _PLAIN: Final = {str: "string", dict: "object"}
 _ALWAYS: Final = (400, 403, 500)
 _GUARDED: Final = (401, 414, 429, 503)
@@ -90,7 +92,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "parameters": [*_path_parameters(route), *map(_parameter, route.params)],
         "responses": _responses(route),
-        "security": [{"token": []}, {"session": []}] if route.guarded else [],
+        "security": _SECURITY[route.access],
     }
     if route.body is not None:
         content = {JSON: {"schema": _ref(route.body)}}
@@ -101,7 +103,7 @@ def _operation(route: Route) -> dict[str, Any]:
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     names = [part.strip("{}") for part in route.path.split("/") if part.startswith("{")]
     description = "Percent-encoded once; a slash is written %2F."
-    schema = {"type": "string", "minLength": 1, "maxLength": INSTANCE_ID_MAX}
+    schema = {"type": "string", "minLength": 1, "maxLength": INSTANCE_ID_MAX, "pattern": f"^{NO_CONTROLS}$"}
     return [
         {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
         for name in names
@@ -114,6 +116,7 @@ def _parameter(param: Param[Any]) -> dict[str, Any]:
         "name": param.name,
         "in": "query",
         "required": False,
+        "allowEmptyValue": True,
         "description": param.description,
         "schema": param.schema,
     } | form
@@ -131,7 +134,7 @@ def _responses(route: Route) -> dict[str, Any]:
     if content:
         success["content"] = content
     statuses = {*_ALWAYS, *route.errors}
-    statuses |= set(_GUARDED) if route.guarded else set()
+    statuses |= set() if route.access is Access.OPEN else set(_GUARDED)
     statuses |= set(_WITH_BODY) if route.body is not None else set()
     errors: dict[str, Any] = {
         str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)

@@ -4,6 +4,7 @@ A value is bounded before it is read; a message names the field and what it must
 that a route does not know is refused: a misspelt filter must not silently show everything.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -25,6 +26,9 @@ QUERY_MAX: Final = 4096
 VALUE_MAX: Final = 1024
 MESSAGE_ID_TEXT_MAX: Final = 512
 CURSOR_MAX: Final = 1024
+NO_CONTROLS: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
+"""What the domain lets into an id (`domain.signal`), for descriptions."""
+_NO_CONTROLS: Final = re.compile(NO_CONTROLS)
 
 
 class Param(NamedTuple, Generic[T]):
@@ -102,7 +106,7 @@ def time(name: str, description: str) -> Param[Millis]:
     """Make a parameter that is a time."""
     schema = {
         "oneOf": [
-            {"type": "string", "format": "date-time"},
+            {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"},
             {"type": "integer", "minimum": 0, "description": "epoch milliseconds"},
         ]
     }
@@ -137,12 +141,13 @@ def text(name: str, max_length: int, description: str) -> Param[str]:
     """Make a parameter that is a short text without control characters."""
 
     def read(value: str) -> str:
-        if len(value) > max_length or not value.isprintable():
+        if len(value) > max_length or not _NO_CONTROLS.fullmatch(value):
             raise ValueError
         return value
 
-    schema = {"type": "string", "maxLength": max_length}
-    return Param(name, read, f"at most {max_length} printable characters", schema, description)
+    schema = {"type": "string", "maxLength": max_length, "pattern": f"^{NO_CONTROLS}$"}
+    must_be = f"at most {max_length} characters without control characters"
+    return Param(name, read, must_be, schema, description)
 
 
 SINCE: Final = time("since", "First instant, inclusive. Default: a window (30 minutes) before `until`.")
@@ -194,6 +199,6 @@ def instance_of(request: web.Request) -> str:
         instance_id = unquote_to_bytes(segment).decode("utf-8")
         check_instance_id(instance_id)
     except (SignalRejected, ValueError):
-        message = f"instanceId must be 1 to {INSTANCE_ID_MAX} printable characters, percent-encoded UTF-8"
+        message = f"instanceId must be 1 to {INSTANCE_ID_MAX} characters, no controls, percent-encoded UTF-8"
         raise bad_request("instanceId", message, "invalid_instance_id") from None
     return instance_id

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import msgspec
@@ -10,6 +11,14 @@ from aiohttp.typedefs import Handler
 
 from sidecar.api.params import Param
 from sidecar.api.parts import PARTS
+
+
+class Access(Enum):
+    """Who may use a route, for the description; `security.py` decides."""
+
+    GUARDED = auto()
+    OPEN = auto()
+    AS_SET = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +33,7 @@ class Route:
         body: type of the JSON request body.
         errors: statuses besides those that every such route can give.
         failure: type of a 400 that says more than the common one.
-        guarded: needs the token or a session.
+        access: whether it needs the token or a session, where a token is set.
         needs: name of the part without which the route is not registered.
         head: answers HEAD as well, where the method is GET.
     """
@@ -42,7 +51,7 @@ class Route:
     body_required: bool = True
     errors: Sequence[int] = ()
     failure: type[msgspec.Struct] | None = None
-    guarded: bool = True
+    access: Access = Access.GUARDED
     head: bool = True
     needs: str | None = None
 
@@ -53,7 +62,9 @@ def register(app: web.Application, routes: Sequence[Route]) -> None:
     for route in routes:
         if route.needs is not None and getattr(parts, route.needs) is None:
             continue
+        # By itself aiohttp keeps braces out of a variable part; an instance id may hold them.
+        path = route.path.replace("}", ":[^/]+}")
         if route.method == "GET":
-            app.router.add_get(route.path, route.handler, allow_head=route.head)
+            app.router.add_get(path, route.handler, allow_head=route.head)
         else:
-            app.router.add_route(route.method, route.path, route.handler)
+            app.router.add_route(route.method, path, route.handler)

@@ -17,7 +17,7 @@ from sidecar.api import (
 )
 from sidecar.api.errors import JSON
 from sidecar.api.health_answers import DecisionAnswer, ReputationAnswer, SnapshotAnswer
-from sidecar.api.route import Route
+from sidecar.api.route import Access, Route
 from sidecar.api.signals import GapLine, SignalAnswer
 
 TEXT: Final = "text/plain"
@@ -148,13 +148,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="The timeline page; the sign-in form (401) without a session.",
         also={"text/html": str},
         more={"401": {"description": "Sign in.", "content": {"text/html": {"schema": {"type": "string"}}}}},
-        guarded=False,
+        access=Access.OPEN,
     ),
     Route(
         path="/metrics",
         handler=probes.metrics,
         summary="All metrics for Prometheus, as text or OpenMetrics.",
         also={TEXT: str},
+        access=Access.AS_SET,
     ),
     Route(
         path="/healthz",
@@ -162,7 +163,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="The process lives.",
         answer=probes.HealthAnswer,
         more={"503": _DOWN},
-        guarded=False,
+        access=Access.OPEN,
     ),
     Route(
         path="/readyz",
@@ -170,7 +171,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         summary="Traffic can be forwarded.",
         answer=probes.HealthAnswer,
         more={"503": _DOWN},
-        guarded=False,
+        access=Access.OPEN,
     ),
     Route(
         method="POST",
@@ -181,6 +182,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         status=204,
         body=session.SignIn,
         errors=(401, 429),
-        guarded=False,
+        access=Access.OPEN,
     ),
 )

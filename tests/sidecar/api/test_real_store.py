@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from domain.errors import SignalRejected
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.exchange import ExchangeFacts, Outcome
 from domain.fold_state import setting_of
@@ -18,7 +19,7 @@ from domain.read_health import ReadInstanceHealth
 from domain.record_signal import RecordReputationSignal, Slice
 from domain.recorded import Gap, Progress
 from domain.replay import ReplayDecisions
-from domain.signal import Signal
+from domain.signal import INSTANCE_ID_MAX, Signal, check_instance_id
 from domain.words import Direction, SignalType, Source
 from exporters.sql.store import SqlStore
 from sidecar.api import Evaluation
@@ -121,6 +122,25 @@ def test_an_instance_with_an_odd_name_is_listed_and_found(store: SqlStore) -> No
             return listed, len(found["signals"])
 
     assert run(story) == (['lo"ja/são', "sales-1"], 1)
+
+
+@given(st.text(min_size=1, max_size=INSTANCE_ID_MAX))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_can_be_recorded_can_be_asked_for(store: SqlStore, instance_id: str) -> None:
+    """Path and query take exactly the ids that the domain lets in."""
+    try:
+        check_instance_id(instance_id)
+        expected = 200
+    except SignalRejected:
+        expected = 400
+
+    async def story() -> list[int]:
+        async with admin(store) as api:
+            asked = _quoted(instance_id)
+            targets = (f"/v1/instances/{asked}/timeline", f"/v1/annotations?instanceId={asked}")
+            return [(await api.get(target)).status for target in targets]
+
+    assert run(story) == [expected, expected]
 
 
 DOCUMENT = document(ROUTES)
