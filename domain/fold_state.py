@@ -54,7 +54,7 @@ class FoldState(NamedTuple):
 INITIAL: Final = FoldState()
 
 KEPT_MAX: Final = 32
-"""States kept an instance; older ones are thinned by halves, so they reach far back at growing distances."""
+"""States kept an instance: enough for one at every doubling of the age, from milliseconds to hours."""
 
 _OF_VERDICT: Final = frozenset({AlertCode.OVERHEATED, AlertCode.COOLDOWN_REQUIRED, AlertCode.SCORE_DEGRADING})
 """Alerts that speak of `C`; all others speak of the rolling window (the fold, 5)."""
@@ -223,9 +223,29 @@ def rebased(state: FoldState, at: Millis) -> FoldState:
     )
 
 
-def keep(kept: list[FoldState], state: FoldState, limit: int = KEPT_MAX) -> None:
-    """Keep a state to resume from; the newest half densely, the older ones ever sparser."""
+def keep(kept: list[FoldState], state: FoldState) -> None:
+    """Keep a state to resume from; at most `KEPT_MAX` stay for long."""
     kept.append(state)
-    if len(kept) > limit:
-        half = limit // 2
-        kept[:half] = kept[:half:2]
+    if len(kept) > 2 * KEPT_MAX:
+        kept[:] = thinned(kept, KEPT_MAX)
+
+
+def thinned(kept: Sequence[FoldState], most: int) -> list[FoldState]:
+    """Give at most `most` of these states, the newest and the oldest included; `most` is at least 3.
+
+    Dense near the newest, ever sparser behind: the gap behind a state is at most a share of its far end's
+    age, so that a fact that is late by some time makes the fold go back about twice that time, whether
+    seconds or hours.
+    """
+    share = 0.5
+    while len(kept) > most:
+        newest = kept[-1].at
+        chosen = [kept[-1]]
+        for state, older in zip(kept[-2:0:-1], kept[-3::-1], strict=True):
+            if chosen[-1].at - older.at > share * (newest - older.at):
+                chosen.append(state)
+        chosen.append(kept[0])
+        if len(chosen) <= most:
+            return chosen[::-1]
+        share = (1 + share) / 2
+    return list(kept)

@@ -16,8 +16,8 @@ from domain.fold_state import (
     from_text,
     from_values,
     initial,
-    keep,
     rebased,
+    thinned,
     to_text,
 )
 from domain.fold_supply import Move
@@ -140,11 +140,9 @@ class LiveFolds:
     ) -> list[FoldState]:
         """Give the states to keep: those before `since`, then the newer ones, thinned to this one's share."""
         oldest = now - KEPT_AGE_MAX_MS
-        share = max(KEPT_MIN, min(KEPT_MAX, STATES_MAX // (len(self._lives) + 1)))
-        result: list[FoldState] = []
-        for state in (*(s for s in kept if oldest <= s.at < since), *newer):
-            keep(result, state, share)
-        return result
+        most = max(KEPT_MIN, min(KEPT_MAX, STATES_MAX // (len(self._lives) + 1)))
+        states = [*(state for state in kept if oldest <= state.at < since), *newer]
+        return thinned(states, most) if states else []
 
 
 def before_in(kept: Sequence[FoldState], before: Millis) -> FoldState | None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from domain.fold import fold
 from domain.fold_material import Entry, Material, entries_of, reports_of
-from domain.fold_state import INITIAL, KEPT_MAX, FoldState, Setting, from_text, keep, to_text
+from domain.fold_state import INITIAL, KEPT_MAX, FoldState, Setting, from_text, keep, thinned, to_text
 from domain.words import Millis
 from tests.domain.fold_oracle import Oracle, World
 from tests.domain.worlds import START, WINDOW, dates, worlds
@@ -99,13 +99,15 @@ def _distinct(entries: Sequence[Entry]) -> int:
     return len({(e.kind, e.message_id) if e.message_id else (e.kind, str(n)) for n, e in enumerate(entries)})
 
 
-def test_kept_states_are_bounded_and_reach_far_back() -> None:
-    """Ten thousand states leave a bounded list: dense at its end, its first one still there."""
+def test_kept_states_are_bounded_and_none_is_much_further_back_than_asked() -> None:
+    """Of a hundred thousand states few stay; before any time lies one at most twice as far back."""
     kept: list[FoldState] = []
 
-    for at in range(10_000):
+    for at in range(100_000):
         keep(kept, INITIAL._replace(at=at))
 
-    assert len(kept) <= KEPT_MAX
-    assert [state.at for state in kept[-20:]] == list(range(9_980, 10_000))
-    assert kept[0].at == 0
+    assert len(kept) <= 2 * KEPT_MAX
+    for late in (2, 10, 500, 7_000, 40_000):
+        before = max(state.at for state in thinned(kept, KEPT_MAX) if state.at < 100_000 - late)
+        assert 100_000 - before <= 3 * late
+    assert len(thinned(kept, 4)) <= 4
