@@ -10,7 +10,7 @@ Only the composition root and tests call `make_app`.
 from sidecar.api.app import make_app, serve
 from sidecar.api.hub import Hub
 from sidecar.api.listen import Listener
-from sidecar.api.parts import AdminCounts, AdminParts, Evaluation, Health, Posting
+from sidecar.api.parts import AdminCounts, AdminParts, Evaluation, Health, Posting, refusals
 
 __all__ = [
     "AdminCounts",
@@ -21,5 +21,6 @@ __all__ = [
     "Listener",
     "Posting",
     "make_app",
+    "refusals",
     "serve",
 ]

@@ -27,6 +27,12 @@ async def arrived(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
+async def count_failures(request: web.Request, response: web.StreamResponse) -> None:
+    """Count answers that admit a fault of ours."""
+    if response.status == 500:
+        request.app[PARTS].counts.failed += 1
+
+
 def make_app(parts: AdminParts) -> web.Application:
     """Make the application of the admin listener; it opens nothing before it is started."""
     app = web.Application(
@@ -42,6 +48,7 @@ def make_app(parts: AdminParts) -> web.Application:
         app[SESSIONS] = sessions
     register(app, ROUTES)
     app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.append(count_failures)
 
     async def end_streams(_: web.Application) -> None:
         parts.hub.close()

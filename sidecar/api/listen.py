@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from sidecar.api.errors import ApiError, error_response
+from sidecar.api.parts import PARTS
 from sidecar.api.security import put_headers
 
 CONNECTIONS_MAX: Final = 256
@@ -81,11 +82,12 @@ class Listener:
         connections_max: int = CONNECTIONS_MAX,
         head_seconds: float = HEAD_SECONDS,
     ) -> None:
+        self.app = app
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         self._connections_max = connections_max
         self._head_seconds = head_seconds
         self._servers: list[asyncio.Server] = []
-        self.refused = 0
+        self._counts = app[PARTS].counts
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on bound sockets, which the listener owns from now on."""
@@ -97,7 +99,7 @@ class Listener:
     def _connection(self) -> asyncio.BaseProtocol:
         server = self._runner.server
         if server is None or len(server.connections) >= self._connections_max:
-            self.refused += 1
+            self._counts.connections += 1
             return _Refusal()
         return AdminProtocol(
             server,

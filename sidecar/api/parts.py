@@ -38,6 +38,7 @@ class AdminCounts:
     unauthorized: int = 0
     forbidden: int = 0
     failed: int = 0
+    connections: int = 0
 
 
 class Posting(NamedTuple):
@@ -111,3 +112,21 @@ class AdminParts:
 
 PARTS: Final = web.AppKey("parts", AdminParts)
 READERS: Final = web.AppKey("readers", Readers)
+
+
+def refusals(app: web.Application) -> dict[str, int]:
+    """Give what the API refused, lost or failed since the start, by a closed set of reasons.
+
+    `stream_dropped` counts streams that fell behind, `connections` those beyond the bound.
+    """
+    parts = app[PARTS]
+    counts = parts.counts
+    return {
+        "unauthorized": counts.unauthorized,
+        "forbidden": counts.forbidden,
+        "failed": counts.failed,
+        "connections": counts.connections,
+        "busy": app[READERS].refused,
+        "stream_refused": parts.hub.refused,
+        "stream_dropped": parts.hub.dropped,
+    }

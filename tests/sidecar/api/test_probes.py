@@ -6,9 +6,19 @@ from typing import Any
 import pytest
 
 from domain.errors import StoreUnavailable
-from sidecar.api import Health
+from sidecar.api import Health, refusals
 from sidecar.tasks import spawn
 from tests.sidecar.api.serving import ListStore, admin, run
+
+NOTHING = {
+    "unauthorized": 0,
+    "forbidden": 0,
+    "failed": 0,
+    "connections": 0,
+    "busy": 0,
+    "stream_refused": 0,
+    "stream_dropped": 0,
+}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +99,19 @@ def test_a_store_that_is_down_is_503_and_a_fault_of_ours_is_500_without_its_text
             down = await api.get("/v1/instances")
             store.fault = RuntimeError("password=hunter2")
             bug = await api.get("/v1/instances")
-            return [down.problem, down.headers["Retry-After"], bug.problem, b"hunter2" in bug.body]
+            return [
+                down.problem,
+                down.headers["Retry-After"],
+                bug.problem,
+                b"hunter2" in bug.body,
+                refusals(api.app),
+            ]
 
-    assert run(story) == [(503, "store_unavailable", None), "1", (500, "internal", None), False]
+    assert run(story) == [
+        (503, "store_unavailable", None),
+        "1",
+        (500, "internal", None),
+        False,
+        {**NOTHING, "failed": 1},
+    ]
     assert "api.failed" in caplog.text
