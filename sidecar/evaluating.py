@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from domain.decision import Decision
 from domain.evaluate_health import Evaluated, EvaluateInstanceHealth
-from domain.record_signal import Recorded
+from domain.recorded import RecordedSignal
 from domain.words import ActionKind, EvaluationReason, Millis
 from sidecar.clock import monotonic_ns
 
@@ -41,9 +41,9 @@ class AnnouncedEvaluation:
         self._counts = counts
         self._looked_ns: int | None = None
 
-    def touched(self, recorded: Recorded, now: Millis) -> None:
-        """Evaluate the instances of a batch that was just recorded."""
-        self._run(lambda: self._evaluate.touched(recorded.signals, now))
+    def touched(self, rows: Sequence[RecordedSignal], now: Millis) -> None:
+        """Evaluate the instances of rows that were just recorded, in order of arrival."""
+        self._run(lambda: self._evaluate.touched(rows, now))
 
     def due(self, now: Millis) -> None:
         """Evaluate instances with a step due by time, and those a failure left behind."""

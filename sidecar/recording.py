@@ -45,8 +45,8 @@ class Ledger(Protocol):
 class Evaluator(Protocol):
     """Evaluates instances (`domain.evaluate_health`)."""
 
-    def touched(self, recorded: Recorded, now: Millis) -> None:
-        """Evaluate the instances of a batch."""
+    def touched(self, rows: Sequence[RecordedSignal], now: Millis) -> None:
+        """Evaluate the instances of new rows."""
         ...
 
     def due(self, now: Millis) -> None:
@@ -105,10 +105,9 @@ class BatchRecording:
             except Exception:  # noqa: BLE001 - one exporter's fault must not silence the others, nor recording
                 _log.exception("recorder.announcement_failed", extra={"sink": type(sink).__name__})
 
-    def evaluate(self, recorded: Recorded) -> None:
-        """Have the health of the instances touched evaluated."""
-        if recorded.signals:
-            self._evaluator.touched(recorded, self._clock())
+    def evaluate(self, rows: Sequence[RecordedSignal]) -> None:
+        """Have the health of the instances these new rows touch evaluated."""
+        self._evaluator.touched(rows, self._clock())
 
     def tidy(self, now: Millis) -> None:
         """Evaluate what is due by time; bounded work a call."""

@@ -8,10 +8,10 @@ import pytest
 
 from domain.errors import StoreUnavailable
 from domain.record_signal import Recorded, Slice
-from domain.recorded import BySource, Progress
+from domain.recorded import BySource, Progress, RecordedSignal
 from domain.words import Millis
 from sidecar.recorder import Recorder
-from tests.builders import journal_slice
+from tests.builders import journal_slice, recorded_signal
 from tests.e2e.sidecars import until
 
 
@@ -55,6 +55,7 @@ class Recording:
         self.recorded: list[Sequence[Slice]] = []
         self.announced: list[Sequence[Slice]] = []
         self.tidied = threading.Event()
+        self.evaluated: list[int] = []
         self._evaluation = evaluation
 
     def progress(self) -> Mapping[str, Progress]:
@@ -66,15 +67,16 @@ class Recording:
             self.failures -= 1
             raise self._failure
         self.recorded.append(batch)
-        return Recorded([], Counter(), [piece.progress for piece in batch])
+        return Recorded([recorded_signal(1, 7)], Counter(), [piece.progress for piece in batch])
 
     def announce(self, batch: Sequence[Slice], recorded: Recorded, seconds: float) -> None:
         assert seconds >= 0
         assert recorded.progress
         self.announced.append(batch)
 
-    def evaluate(self, recorded: Recorded) -> None:
-        del recorded
+    def evaluate(self, rows: Sequence[RecordedSignal]) -> None:
+        assert rows
+        self.evaluated.append(len(rows))
         self._evaluation()
 
     def tidy(self, now: Millis) -> None:
@@ -162,6 +164,32 @@ def test_a_failing_evaluation_stops_nothing(error: type[Exception]) -> None:
     recorder.stop()
 
     assert len(recording.recorded) == 3
+
+
+def test_evaluation_gathers_while_batches_keep_coming_and_misses_none() -> None:
+    """Two hundred instances are not looked at for two facts each; when the journal is empty nobody waits."""
+    recording, tail = Recording(), Tail(batches(300))
+    recorder = running(recording, tail)
+    until(lambda: sum(recording.evaluated) == 300)
+    recorder.stop()
+
+    assert len(recording.evaluated) < 100
+
+
+def test_a_failing_evaluation_is_told_until_one_succeeds() -> None:
+    """Readiness says degraded while health cannot be evaluated, and no longer."""
+    broken = [True]
+
+    def fail() -> None:
+        if broken:
+            raise ZeroDivisionError
+
+    recording, tail = Recording(evaluation=fail), Tail(batches(1))
+    recorder = running(recording, tail)
+    until(lambda: recorder.trouble == "health cannot be evaluated: ZeroDivisionError")
+    broken.clear()
+    until(lambda: recorder.trouble is None)  # the next look at what time asks for succeeds
+    recorder.stop()
 
 
 def test_what_time_asks_for_is_done_also_while_batches_keep_coming() -> None:
