@@ -31,6 +31,7 @@ class Downward(Upward):
         answer_copy: the observer's copy of the body.
         closes: the caller's connection ends with this answer.
         final: what is written at the release.
+        shown: the caller has a part of the answer: a failure cannot be told any more, only shown.
         tunnel: what the connection becomes after a 101.
     """
 
@@ -42,6 +43,7 @@ class Downward(Upward):
         "answer_copy",
         "closes",
         "final",
+        "shown",
         "tunnel",
     )
 
@@ -51,6 +53,7 @@ class Downward(Upward):
         self.answer_copy: BodyCopy | None = None
         self.closes = request.closes
         self.final = b""
+        self.shown = False
         self.tunnel: Tunnel | None = None
         self._answer_body: BodyDecoder | None = None
         self._head_buffer: HeadBuffer | None = None
@@ -112,10 +115,9 @@ class Downward(Upward):
         """Take the final head, and what came of its body with it."""
         exchange = self.exchange
         self.answer = answer
-        if self.caller is not None:
-            self.deadline = math.inf
         exchange.status = answer.status
         if self.caller is not None:
+            self.deadline = math.inf
             exchange.answered = answer.status
         exchange.response_headers = answer.headers
         framing = answer.framing
@@ -135,11 +137,24 @@ class Downward(Upward):
             self.complete(surplus=bool(data))
             return
         self.answer_copy = self.forwarder.observer.copy_of(answer.headers)
+        if framing == len(data):  # the usual case: it came whole, so there is nothing to decode
+            self._observe(data)
+            self.final = head + data
+            self.complete(surplus=False)
+            return
         self._answer_body = decoder(framing, self.forwarder.limits)
         if data:
             self._take_body(answer, head, data)
         elif self.caller is not None:
+            self.shown = True
             self.caller.write(head)
+
+    def _observe(self, payload: bytes) -> None:
+        if self.answer_copy is not None:
+            try:
+                self.answer_copy.feed(payload)
+            except Exception:  # noqa: BLE001 - counted; the traffic goes on
+                self.answer_copy = self.forwarder.observer.crashed("feed")
 
     def _outlives(self, answer: ResponseHead) -> bool:
         """Tell whether a request not yet whole may go on after this answer.
@@ -154,11 +169,8 @@ class Downward(Upward):
         body = self._answer_body
         assert body is not None
         payload = body.feed(data)
-        if payload and self.answer_copy is not None:
-            try:
-                self.answer_copy.feed(payload)
-            except Exception:  # noqa: BLE001 - counted; the traffic goes on
-                self.answer_copy = self.forwarder.observer.crashed("feed")
+        if payload:
+            self._observe(payload)
         if answer.framing == CHUNKED and not self.request.http10:
             payload = chunk(payload) if payload else b""
             if body.done:
@@ -168,6 +180,7 @@ class Downward(Upward):
             self.final = piece
             self.complete(surplus=bool(body.rest))
         elif self.caller is not None and piece:
+            self.shown = True
             self.caller.write(piece)
 
     def _switch(self, answer: ResponseHead, data: bytes) -> None:

@@ -137,7 +137,7 @@ class Relay(Downward):
         exchange = self.exchange
         exchange.error = error
         self.forwarder.side.errors[error] += 1
-        if self.answer is None and self.caller is not None:
+        if not self.shown and self.caller is not None:
             status, message = ERRORS[error] if reason is None else REFUSALS[reason]
             code = error.value if reason is None else reason.value.upper()
             self.closes = self.closes or not self.whole or self.caller.over or self.forwarder.draining
@@ -176,9 +176,10 @@ class Relay(Downward):
             self.tunnel.open(self.final)
         elif caller is None:
             self.settle()
-        elif self.exchange.error is not None and self.answer is not None:
+        elif self.exchange.error is not None and self.shown:
             self.caller = None
-            caller.cut(reset=self.answer.framing == UNTIL_CLOSE or self.request.http10)
+            until_close = self.answer is not None and self.answer.framing == UNTIL_CLOSE
+            caller.cut(reset=until_close or self.request.http10)
         else:
             if self.final:
                 caller.write(self.final)
