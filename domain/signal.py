@@ -48,6 +48,11 @@ TIME_MAX: Final[Millis] = 253_402_300_799_999
 """End of the year 9999, the last time both stores can hold."""
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+REMEMBERED_MAX: Final = 4096
+"""Instance ids and contexts whose check is remembered; both come in bursts of the same."""
+
+_good_ids: Final[set[str]] = set()
+_good_contexts: Final[dict[tuple[object, ...], Context]] = {}
 _CODE: Final = re.compile(r"[0-9]{1,9}|[A-Z][A-Z0-9_]{1,39}")
 
 
@@ -98,34 +103,41 @@ def to_signal(
     Raises:
         SignalRejected: the fact has no usable instance id or message id.
     """
-    signal_type = SIGNAL_OF.get(event.type)
+    (
+        event_type, source, instance_id, occurred_at, message_id, remote_jid, is_group, latency_ms, context,
+        basis, alias, polled,
+    ) = event  # fmt: skip
+    signal_type = SIGNAL_OF.get(event_type)
     if signal_type is None:
         return None
-    message_id = event.message_id or None
-    check_instance_id(event.instance_id)
-    if message_id is not None and (len(message_id) > MESSAGE_ID_MAX or _UNPRINTABLE.search(message_id)):
-        raise SignalRejected("message_id_invalid")
-    context = _allowed(event.context, known_codes)
-    occurred_at = event.occurred_at
+    if instance_id not in _good_ids:
+        check_instance_id(instance_id)
+    kept = _allowed(context, known_codes)
     if occurred_at is None or not 0 < occurred_at <= TIME_MAX:
         occurred_at = observed_at
-        if event.source is not Source.DISPATCH:
-            context["timeSource"] = "observed"
-    if message_id is not None:
+        if source is not Source.DISPATCH:
+            kept = {**kept, "timeSource": "observed"}
+    if message_id:
+        if len(message_id) > MESSAGE_ID_MAX or (
+            not (message_id.isascii() and message_id.isprintable()) and _UNPRINTABLE.search(message_id)
+        ):
+            raise SignalRejected("message_id_invalid")
         message_id = redactor.message_id(message_id)
+    else:
+        message_id = None
     return Signal(
         signal_type,
-        event.source,
-        event.instance_id,
+        source,
+        instance_id,
         occurred_at,
         message_id,
-        redactor.remote_jid(event.remote_jid) if event.remote_jid else None,
-        event.is_group,
-        event.latency_ms,
-        context,
-        message_id or event.basis or exchange_id,
-        event.alias,
-        event.polled,
+        redactor.remote_jid(remote_jid) if remote_jid else None,
+        is_group,
+        latency_ms,
+        kept,
+        message_id or basis or exchange_id,
+        alias,
+        polled,
     )
 
 
@@ -141,9 +153,24 @@ def check_instance_id(instance_id: str) -> None:
         raise SignalRejected("instance_id_too_long")
     if _UNPRINTABLE.search(instance_id):
         raise SignalRejected("instance_id_invalid")
+    if len(_good_ids) >= REMEMBERED_MAX:
+        _good_ids.clear()
+    _good_ids.add(instance_id)
 
 
 def _allowed(context: Context, known_codes: frozenset[str]) -> Context:
+    """Give what may pass; contexts repeat, so the answer is remembered and shared. Nobody changes it."""
+    key = (known_codes, *context.items())
+    kept = _good_contexts.get(key)
+    if kept is None:
+        kept = _filtered(context, known_codes)
+        if len(_good_contexts) >= REMEMBERED_MAX:
+            _good_contexts.clear()
+        _good_contexts[key] = kept
+    return kept
+
+
+def _filtered(context: Context, known_codes: frozenset[str]) -> Context:
     kept: Context = {}
     for key, value in context.items():
         if key not in CONTEXT_KEYS:
