@@ -1,0 +1,29 @@
+# Two stages: wheels are built and installed in the first, only the environment is taken over.
+ARG PYTHON=3.13.9-slim-bookworm
+
+FROM python:${PYTHON} AS build
+WORKDIR /build
+COPY requirements/run.txt requirements/run.txt
+RUN python -m venv /opt/sidecar \
+ && /opt/sidecar/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY domain domain
+COPY exporters exporters
+COPY sidecar sidecar
+RUN /opt/sidecar/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
+
+FROM python:${PYTHON}
+RUN useradd --system --uid 10001 --home-dir /data sidecar \
+ && install -d -m 0700 -o sidecar -g sidecar /data
+COPY --from=build /opt/sidecar /opt/sidecar
+ENV PATH=/opt/sidecar/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SIDECAR_DATA_DIR=/data
+USER sidecar
+VOLUME /data
+EXPOSE 8080 8081 9464
+# Readiness needs no token; other ports are up when it answers.
+HEALTHCHECK --interval=5s --timeout=3s --retries=6 \
+  CMD ["python", "-c", "import os, urllib.request; port = os.environ.get('SIDECAR_ADMIN_LISTEN', '127.0.0.1:9464').rsplit(':', 1)[1]; urllib.request.urlopen(f'http://127.0.0.1:{port}/readyz', timeout=2)"]
+STOPSIGNAL SIGTERM
+CMD ["sidecar", "run"]

@@ -1,0 +1,153 @@
+"""compose.yml, Dockerfile and manifests: nothing they name is missing, nothing secret is in them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sidecar.config import load
+from sidecar.settings import ENV_PREFIX, options
+
+ROOT = Path(__file__).parent.parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+MANIFESTS = [
+    document
+    for path in sorted((ROOT / "deploy/kubernetes").glob("*.yml"))
+    for document in yaml.safe_load_all(path.read_text("utf-8"))
+]
+NO_SHELL = {"otel-collector"}
+"""Images without any program a health check could run."""
+
+
+def named_hosts(text: str) -> set[str]:
+    return set(re.findall(r"(?:http|postgresql)://(?:\w+@)?([a-z][a-z0-9-]*):\d+", text))
+
+
+def test_the_expected_parts_are_there() -> None:
+    """A user sees the fleet in Grafana after one command."""
+    assert set(SERVICES) == {
+        "sidecar", "provider", "dispatcher", "postgres", "otel-collector", "prometheus", "alertmanager",
+        "grafana",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_image_is_pinned_or_built_here(name: str) -> None:
+    """What ran yesterday runs today."""
+    image = SERVICES[name]["image"]
+
+    assert re.search(r":v?\d+\.\d+(\.\d+)?$", image), image
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_mounted_path_exists_and_every_volume_is_declared(name: str) -> None:
+    """A missing file becomes an empty directory inside a container, and nobody is told."""
+    for mount in SERVICES[name].get("volumes", ()):
+        source = mount.split(":")[0]
+        if source.startswith("."):
+            assert (ROOT / source).exists(), mount
+        else:
+            assert source in COMPOSE["volumes"], mount
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_health_check_and_ports_stay_on_loopback(name: str) -> None:
+    """Others wait for what is healthy; nothing is offered to the network."""
+    assert "healthcheck" in SERVICES[name] or name in NO_SHELL
+    assert all(str(port).startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))
+
+
+def test_every_host_that_is_called_is_a_service() -> None:
+    """In the compose file and in what it mounts."""
+    texts = [str(SERVICES)]
+    texts += [
+        (ROOT / path).read_text("utf-8")
+        for path in (
+            "dashboards/prometheus/prometheus.yml",
+            "dashboards/provisioning/datasources/reputation.yaml",
+            "deploy/otel/collector.yml",
+        )
+        if (ROOT / path).exists()
+    ]
+    called = set().union(*map(named_hosts, texts)) - {"localhost"}
+
+    assert called <= set(SERVICES), called - set(SERVICES)
+
+
+def test_dependencies_are_services_with_health_checks() -> None:
+    """`service_healthy` waits for ever on a service without a check."""
+    for service in SERVICES.values():
+        for other, how in service.get("depends_on", {}).items():
+            assert how == {"condition": "service_healthy"}
+            assert "healthcheck" in SERVICES[other]
+
+
+def test_the_sidecars_settings_are_settings_and_form_a_configuration() -> None:
+    """What the compose file passes is what `sidecar check` accepts."""
+    environment = {
+        name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)).replace("${", "a-token-").split(":?")[0]
+        for name, value in SERVICES["sidecar"]["environment"].items()
+    }
+
+    settings = load(None, environment).settings
+
+    assert [route.name for route in settings.all_routes()] == ["dispatch", "webhook"]
+
+
+def test_there_is_no_secret_in_any_file() -> None:
+    """Tokens come from the environment or from files of the orchestrator."""
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search("TOKEN|SECRET|PASSWORD|KEY", name):
+                assert str(value).startswith("${"), name
+
+
+def test_manifests_use_settings_that_exist() -> None:
+    """A renamed setting does not linger in a manifest."""
+    known = {option.env for option in options()} | {
+        option.env + "_FILE" for option in options() if option.secret
+    }
+    text = str(MANIFESTS)
+    used = set(re.findall(rf"{ENV_PREFIX}[A-Z_]+", text))
+
+    assert used <= known, used - known
+
+
+def test_the_kubernetes_sidecar_is_a_native_one_with_probes_and_least_rights() -> None:
+    """It starts before the dispatcher and ends after it, as nobody, on a read-only root."""
+    deployment = next(document for document in MANIFESTS if document["kind"] == "Deployment")
+    (sidecar,) = deployment["spec"]["template"]["spec"]["initContainers"]
+
+    assert sidecar["restartPolicy"] == "Always"
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= sidecar.keys()
+    assert sidecar["securityContext"]["readOnlyRootFilesystem"] is True
+    assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_image_copies_what_exists_and_runs_as_nobody() -> None:
+    """No engine runs where this is built, so at least its words are checked."""
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    copied = [
+        word
+        for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE)
+        for word in line.split()[:-1]
+    ]
+
+    assert all((ROOT / path).exists() for path in copied), copied
+    assert re.search(r"^USER sidecar$", text, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
+    ignored = (ROOT / ".dockerignore").read_text("utf-8")
+    assert all(f"!{path}" in ignored for path in copied)
+
+
+def test_the_rules_manifest_holds_the_rules_as_they_are() -> None:
+    """One source: dashboards/prometheus; print_rules.py prints the manifest anew."""
+    rules = next(document for document in MANIFESTS if document["kind"] == "PrometheusRule")
+    groups: list[Any] = []
+    for name in ("rules.yml", "alerts.yml"):
+        groups += yaml.safe_load((ROOT / "dashboards/prometheus" / name).read_text("utf-8"))["groups"]
+
+    assert rules["spec"]["groups"] == groups
