@@ -49,6 +49,10 @@ class Counters:
         self.upstream_connections = 0
         self.tunnels = 0
 
+    def open_connections(self) -> int:
+        """Give callers' connections now, of all routes: the bound on them is the worker's."""
+        return sum(side.open_connections for side in self.sides.values())
+
     def as_json(self) -> dict[str, Any]:
         """Give all counts as plain JSON values, camelCase, by direction where they have one."""
         return {

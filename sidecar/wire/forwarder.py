@@ -110,7 +110,7 @@ class Forwarder:
     def caller_opened(self, caller: CallerConnection) -> bool:
         """Count a connection in; false if there are so many that it must be cut at once."""
         limits = self.limits
-        count = len(self._callers)
+        count = self.counters.open_connections()
         if count >= limits.connections_max + limits.overflow_max:
             self.side.refusals[Reason.CONNECTIONS] += 1
             return False

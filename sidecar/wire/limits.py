@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one forwarder. Sizes in bytes, times in seconds.
+    """Bounds of a worker's forwarders. Sizes in bytes, times in seconds.
 
     Attributes:
         head_bytes_max: a head, request or response, with its empty line; also a trailer section.
@@ -13,16 +13,18 @@ class Limits:
         chunk_line_bytes_max: a chunk's size line with its extensions.
         chunk_overhead_bytes_max: what chunk framing may cost beyond 32 bytes a chunk, over a whole body.
         interim_max: 1xx answers before the final one.
-        head_seconds: from a request's first byte to the end of its head; also a TLS handshake.
+        head_seconds: from a request's first byte to the end of its head, on a new connection from its start;
+            also a TLS handshake.
         idle_seconds: a caller's connection without a request; also a caller that neither sends the rest of
             its request nor takes its answer.
         connect_seconds: name resolution, TCP and TLS towards the upstream.
         response_head_seconds: last request byte until the answer's head; 0 waits as long as the caller does.
         orphan_seconds: how long an answer is awaited after its caller hung up.
         reuse_seconds: a pooled upstream connection is reused only while idle for less than this.
-        pool_max: idle upstream connections kept.
+        pool_max: idle upstream connections kept, by route.
         high_water_bytes: unsent bytes at which the sender of a direction is paused.
-        connections_max: callers' connections; beyond it every request is answered 503.
+        connections_max: callers' connections to this worker, over all its routes; beyond it every request is
+            answered 503.
         overflow_max: connections beyond `connections_max` that still get their 503; further ones are cut.
         linger_seconds, linger_bytes_max: how long and how much is still read, and discarded, after an answer
             that ends a connection early, so that the caller reads the answer rather than a reset.

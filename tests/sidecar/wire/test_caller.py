@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import pytest
 
@@ -287,5 +288,51 @@ def test_connections_beyond_the_bound_are_answered_503_and_closed() -> None:
             writer.write(GET % 1)
             assert (await read_answer(reader))[1] == b"ok"
             writer.close()
+
+    run(story())
+
+
+def test_a_caller_that_resets_in_the_middle_of_its_answer_costs_no_fact() -> None:
+    """The rest of the answer is still taken from the upstream, and the exchange tells its whole."""
+
+    async def story() -> None:
+        async with origin(big) as told, wire(told.port) as sut:
+            sock = narrow(sut.port)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(sock, GET % 1)
+            await loop.sock_recv(sock, 65536)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+
+            exchange = await sut.witness.exchange()
+            assert exchange.client_gone
+            assert (exchange.status, exchange.answered, exchange.error) == (200, 200, None)
+            assert len(exchange.response_body.data) == BIG
+            await until(lambda: sut.side.open_connections == 0)
+            assert not sut.forwarder.orphans
+
+    run(story())
+
+
+def test_hundreds_of_slow_callers_do_not_slow_a_quick_one() -> None:
+    """Half-sent heads and half-sent bodies wait in their corner, and end by their bounds."""
+
+    async def story() -> None:
+        limits = Limits(sweep_seconds=0.02, head_seconds=1.0, idle_seconds=1.0, linger_seconds=0.1)
+        async with origin(always(OK)) as told, wire(told.port, limits=limits) as sut:
+            slow = [await sut.connect() for _ in range(300)]
+            for number, (_, writer) in enumerate(slow):
+                whole = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n12345678"
+                writer.write(whole[: 10 + number % (len(whole) - 9)])
+            reader, writer = await sut.connect()
+            for _ in range(50):
+                writer.write(GET % 1)
+                assert (await read_answer(reader))[1] == b"ok"
+            writer.close()
+            for reader, writer in slow:
+                assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+                writer.close()
+            assert sum(sut.side.refusals.values()) == 300
+            await until(lambda: sut.side.open_connections == 0)
 
     run(story())
