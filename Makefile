@@ -37,6 +37,11 @@ fixtures: $(READY) ## run recorded provider traffic: DIR=... (default: that of t
 bench: $(READY) ## measure: ARGS="p1 p2"; never part of the tests
 	@$(BIN)/python -m bench $(ARGS)
 
+docs: $(READY) ## renew what the docs print from the code
+	@$(BIN)/python -m docs.print_tables
+	@$(BIN)/python -m sidecar.api > docs/openapi.json
+	@$(BIN)/python deploy/kubernetes/print_rules.py > deploy/kubernetes/rules.yml
+
 lint: $(READY) ## ruff, its formatter, and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -51,4 +56,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
-.PHONY: help setup demo run test vectors fixtures bench lint format lock
+.PHONY: help setup demo run test vectors fixtures bench docs lint format lock
