@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_readmes_tables_are_those_of_the_code() -> None:
-    """A setting or metric without documentation, or documented otherwise, fails here; `make docs` mends it."""
+    """A setting or metric that is documented otherwise, or not, fails here; `make docs` mends it."""
     assert renewed(README) == README
     assert "| `SIDECAR_PROVIDER_URL` |" in README
     assert "| `reputation_signals_total` |" in README
