@@ -116,7 +116,7 @@ def _temperature() -> AnyPanel:
     target = parts.query(PROM, f"max(reputation_instance_temperature_level{{{ONE}}})", "temperature")
     cooldown = parts.query(
         PROM,
-        f'max by (reason) (reputation_instance_cooldown{{{ONE},reason!="NONE"}})',
+        f"max by (reason) (reputation_instance_cooldown{{{ONE}}})",
         "cooldown: {{reason}}",
         "B",
     )

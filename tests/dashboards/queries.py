@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dashboards.native.asking import expressions, panels, with_values
 from exporters.prometheus.catalogue import CATALOGUE, Kind
+
+__all__ = ["expressions", "panels", "with_values"]
 
 ROOT = Path(__file__).parent.parent.parent / "dashboards"
 BOARDS = sorted((ROOT / "grafana" / "boards").glob("*.json"))
@@ -92,23 +95,6 @@ def board(path: Path) -> dict[str, Any]:
     return content
 
 
-def panels(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give all panels of a board that show something."""
-    for panel in content["panels"]:
-        if panel["type"] == "row":
-            yield from panel.get("panels", ())
-        else:
-            yield panel
-
-
-def expressions(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give (panel title, query) of every Prometheus query of a board."""
-    for panel in panels(content):
-        for target in panel["targets"]:
-            if "expr" in target:
-                yield panel["title"], target["expr"]
-
-
 def infinity(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give (panel title, target) of every query of the admin API on a board, annotations included."""
     for panel in panels(content):
@@ -118,13 +104,3 @@ def infinity(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for annotation in content.get("annotations", {}).get("list", ()):
         if "root_selector" in annotation.get("target", {}):
             yield annotation["name"], annotation["target"]
-
-
-def with_values(expr: str) -> str:
-    """Put values where a board has variables, so that the query can be parsed."""
-    for variable, value in (
-        ("$__rate_interval", "5m"), ("$__range", "1h"), ("$job", ".+"), ("$instance_id", "sales-1"),
-        ("$instance", ".+"), ("$provider", ".+"),
-    ):  # fmt: skip
-        expr = expr.replace(variable, value)
-    return expr

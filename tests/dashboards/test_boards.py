@@ -180,7 +180,7 @@ def test_every_query_is_valid_promql(tmp_path: Path) -> None:
         for _, expr in queries.expressions(queries.board(path)):
             number += 1
             lines.append(f"      - record: query_{number}")
-            lines.append("        expr: " + repr(queries.with_values(expr)).replace("\\'", "''"))
+            lines.append("        expr: " + repr(queries.with_values(expr, "sales-1")).replace("\\'", "''"))
     file = tmp_path / "queries.yml"
     file.write_text("\n".join(lines) + "\n", "utf-8")
 
