@@ -64,9 +64,10 @@ class InstanceBoard:
 class JournalBoard:
     """The ledger's left side, the journal and the workers, as the recorder's tail knows them."""
 
-    def __init__(self, recorder: Recorder, workers: int) -> None:
+    def __init__(self, recorder: Recorder, workers: int, capacity_bytes: int) -> None:
         self._recorder = recorder
         self._workers = workers
+        self._capacity_bytes = capacity_bytes
 
     def ledger(self) -> LedgerGauges | None:
         """Give the facts observed, by source; None before the journal is open."""
@@ -80,7 +81,8 @@ class JournalBoard:
             tail = self._recorder.tail
             if tail is None:
                 return None
-            return JournalGauges(tail.records, tail.bytes, {"store": tail.lag / 1000})
+            lag = {"store": tail.lag / 1000}
+            return JournalGauges(tail.records, tail.bytes, lag, self._capacity_bytes)
 
     def workers(self) -> Sequence[WorkerGauges]:
         """Give what each worker's page tells."""

@@ -17,7 +17,7 @@ from domain.redaction import Redactor, RemoteJidMode
 from domain.replay import ReplayDecisions
 from domain.retain import DropPastRetention
 from exporters.log import LogSink
-from exporters.prometheus.inputs import BuildInfo, ScrapeInputs
+from exporters.prometheus.inputs import BuildInfo, QueueGauges, ScrapeInputs
 from exporters.prometheus.metrics import Metrics
 from exporters.sql.store import SqlStore
 from sidecar import __version__, telemetry
@@ -31,7 +31,7 @@ from sidecar.data_dir import DataDir
 from sidecar.evaluating import AnnouncedEvaluation
 from sidecar.journal.tail import JournalTail
 from sidecar.journal.writer import JournalWriter
-from sidecar.log_lines import LineWriter
+from sidecar.log_lines import QUEUE_MAX_BYTES, LineWriter
 from sidecar.logs import LogFormat, configure, is_pretty
 from sidecar.own_journal import OwnJournal
 from sidecar.providers import codes
@@ -80,7 +80,7 @@ class _Builder:
         self._setting = setting_of(settings.window_ms, latency_rules=settings.latency_rules == "on")
         self._board = InstanceBoard(self._store, settings.max_instance_series)
         self._recorder = Recorder(self._open_store, self._open_tail, now_ms)
-        self._journal = JournalBoard(self._recorder, settings.workers)
+        self._journal = JournalBoard(self._recorder, settings.workers, settings.journal_max_bytes)
         self._metrics = self._make_metrics(url.split(":", 1)[0].split("+", 1)[0])
         lines.report_drops_to(lambda reason, n: self._metrics.export_dropped("log", reason, n))
         self._log = LogSink(lines, pretty=is_pretty(LogFormat(settings.log_format), sys.stdout))
@@ -152,6 +152,12 @@ class _Builder:
         self._board.refresh()
         return self._metrics.render(accept)
 
+    def _queues(self) -> list[QueueGauges]:
+        queues = {"log_bytes": (self._lines.queued_bytes, QUEUE_MAX_BYTES)}
+        if self._otlp is not None:
+            queues |= self._otlp.queues
+        return [QueueGauges(name, depth, capacity) for name, (depth, capacity) in queues.items()]
+
     def _make_metrics(self, store: str) -> Metrics:
         settings = self._settings
         return Metrics(
@@ -160,6 +166,7 @@ class _Builder:
                 workers=self._journal.workers,
                 ledger=self._journal.ledger,
                 journal=self._journal.journal,
+                queues=self._queues,
                 events=telemetry.counts,
             ),
             BuildInfo(__version__, "", platform.python_version(), store),
