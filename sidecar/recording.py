@@ -10,6 +10,7 @@ from domain.ports import SignalStore
 from domain.record_signal import Recorded, RecordReputationSignal, Slice
 from domain.recorded import Progress, RecordedSignal
 from domain.words import Millis, Source
+from sidecar.clock import monotonic_ns
 
 _log: Final = logging.getLogger(__name__)
 
@@ -85,8 +86,17 @@ class BatchRecording:
         return self._store.progress()
 
     def record(self, batch: Sequence[Slice], now: Millis) -> Recorded:
-        """Store a batch in one transaction."""
-        return self._record(batch, now)
+        """Store a batch in one transaction; a failed try counts, with the facts it held."""
+        started = monotonic_ns()
+        stored = False
+        try:
+            recorded = self._record(batch, now)
+            stored = True
+        finally:
+            if not stored:
+                facts = sum(len(exchange.signals) for piece in batch for exchange in piece.exchanges)
+                self._ledger.store_batch((monotonic_ns() - started) / 1e9, facts, "failed")
+        return recorded
 
     def announce(self, batch: Sequence[Slice], recorded: Recorded, seconds: float) -> None:
         """Count and announce what was stored."""
