@@ -70,6 +70,10 @@ class AwayStore(InMemoryStore):
     """A database that goes away inside the transaction."""
 
     @contextmanager
+    def recording(self) -> Iterator[Transaction]:
+        with super().recording() as transaction:
+            yield transaction
+            raise StoreUnavailable("it is away")
 
 
 def recording(store: InMemoryStore, ledger: Ledger, *sinks: Sink) -> BatchRecording:
