@@ -4,6 +4,7 @@ Imports stay inside: a worker never loads what only the recorder needs.
 """
 
 import faulthandler
+import os
 import signal
 import socket
 import sys
@@ -22,6 +23,9 @@ from sidecar.settings import Settings
 
 UNUSABLE: Final = (ValueError, ImportError, OSError, CodesInvalid, DataDirError)
 """What building raises when something that was configured cannot be used; starting again would not help."""
+
+RECORDER_NICENESS: Final = 10
+"""Where both want a core the traffic wins: the journal can wait, a message cannot."""
 
 
 async def _main(role: str, descriptor: int) -> int:
@@ -59,6 +63,7 @@ async def _worker(settings: Settings, sockets: dict[str, socket.socket], index: 
 
 
 async def _recorder(settings: Settings, admin: socket.socket, line: Line) -> int:
+    os.nice(RECORDER_NICENESS)
     from sidecar.bootstrap.recorder import build_recorder  # noqa: PLC0415 - see the module's docstring
 
     try:
