@@ -6,20 +6,36 @@ from pathlib import Path
 
 from exporters.prometheus.catalogue import CATALOGUE, Kind
 from sidecar.telemetry import CATALOGUE as EVENTS
+from tests.dashboards.queries import RULES, alerts, metric_names
 
 PAGE = Path(__file__).parent.parent / "docs" / "telemetry.md"
 
 
 def metrics_table() -> str:
-    """Every metric: name, type, labels, meaning."""
-    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    """Every metric: name, type, labels, meaning, and the alerts that watch it."""
+    rows = ["| metric | type | labels | meaning | alerts |", "|---|---|---|---|---|"]
+    watched = _watched()
     for metric in CATALOGUE:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         meaning = metric.help
         if metric.kind is Kind.HISTOGRAM:
             meaning += " Buckets: " + " ".join(f"{bound:g}" for bound in metric.buckets) + "."
-        rows.append(f"| `{metric.shown_as}` | {metric.kind} | {labels} | {meaning} |")
+        watchers = ", ".join(sorted(watched.get(metric.shown_as, ())))
+        rows.append(f"| `{metric.shown_as}` | {metric.kind} | {labels} | {meaning} | {watchers} |")
     return "\n".join(rows)
+
+
+def _watched() -> dict[str, set[str]]:
+    """Give the alerts of each metric, over recording rules too."""
+    rules = dict(block.split("\n", 1) for block in RULES.read_text("utf-8").split("- record: ")[1:])
+    watched: dict[str, set[str]] = {}
+    for alert in alerts():
+        names = metric_names(alert.block.split("for:")[0])
+        names |= {name for rule in names & rules.keys() for name in metric_names(rules[rule])}
+        for name in names:
+            for shown in {name, name.removesuffix("_bucket"), name.removesuffix("_count")}:
+                watched.setdefault(shown, set()).add(alert.name)
+    return watched
 
 
 def events_table() -> str:
