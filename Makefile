@@ -37,6 +37,18 @@ fixtures: $(READY) ## run recorded provider traffic: DIR=... (default: that of t
 bench: $(READY) ## measure: ARGS="p1 p2"; never part of the tests
 	@$(BIN)/python -m bench $(ARGS)
 
+dashboards: $(READY) ## renew the boards, check rules, alerts and boards (promtool comes with Debian's prometheus)
+	@$(BIN)/python -m dashboards.grafana
+	@promtool check rules --lint-fatal dashboards/prometheus/rules.yml dashboards/prometheus/alerts.yml
+	@promtool test rules dashboards/prometheus/tests/*.yml
+	@$(BIN)/python -m pytest -q tests/dashboards
+
+native: $(READY) ## the compose wiring without containers: a real Prometheus, scripted incidents, alerts that fire
+	@$(BIN)/python -m dashboards.native
+
+chaos: $(READY) ## kills, outages and full disks at length; make test runs a short form
+	@SIDECAR_CHAOS=full $(BIN)/python -m pytest -q tests/chaos $(ARGS)
+
 docs: $(READY) ## renew what the docs print from the code
 	@$(BIN)/python -m docs.print_tables
 	@$(BIN)/python -m sidecar.api > docs/openapi.json
@@ -56,4 +68,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
-.PHONY: help setup demo run test vectors fixtures bench docs lint format lock
+.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos docs lint format lock
