@@ -181,6 +181,8 @@ def _resources() -> list[AnyPanel]:
                (_quantile(0.99, "reputation_event_loop_lag_seconds", "instance"), "{{instance}} p99")),
         _graph("Events", "The sidecar's own events a second, see the event catalogue.", "cps",
                (_rate("reputation_sidecar_events_total", "event"), "{{event}}")),
+        _graph("Admin listener", "Requests a second the admin listener refused, dropped or failed, by reason.", "cps",
+               (_rate("reputation_api_refusals_total", "reason"), "{{reason}}")),
         _graph("Versions", "What runs.", "short",
                (f"count by (version, revision, python_version, store) (reputation_build_info{{{SELECTOR}}})",
                 "{{version}} {{revision}} Python {{python_version}} {{store}}")),

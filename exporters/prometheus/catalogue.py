@@ -102,6 +102,9 @@ UNKNOWN_NAMES: Final = _counter(
 WIRE_REFUSALS: Final = _counter(
     "reputation_wire_refusals", "direction reason", "Requests or answers refused for breaking HTTP."
 )
+API_REFUSALS: Final = _counter(
+    "reputation_api_refusals", "reason", "Requests the admin listener refused, dropped or failed."
+)
 BODIES_UNOBSERVED: Final = _counter(
     "reputation_bodies_unobserved", "direction reason", "Bodies that were not wholly read."
 )

@@ -101,3 +101,4 @@ class ScrapeInputs(NamedTuple):
     journal: Callable[[], JournalGauges | None] = lambda: None
     queues: Callable[[], Sequence[QueueGauges]] = _nothing
     events: Callable[[], Mapping[str, int]] = dict
+    api_refusals: Callable[[], Mapping[str, int]] = dict

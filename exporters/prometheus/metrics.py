@@ -187,6 +187,7 @@ class Metrics(Collector):
         yield from self._workers.collect(inputs.workers(), dict(inputs.events()))
         yield from scraped.journal_families(inputs.journal())
         yield from scraped.queue_families(inputs.queues())
+        yield scraped.api_family(inputs.api_refusals())
         yield scraped.build_family(self._build)
 
     def _signal(self, signal: RecordedSignal) -> None:

@@ -1,10 +1,10 @@
 """Collectors of what is read at scrape time: instance states, workers, ledger, journal, queues."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from domain.recorded import SOURCES
 from domain.words import Direction, Millis, TemperatureLevel, Trend
@@ -127,6 +127,14 @@ def queue_families(queues: Iterable[QueueGauges]) -> Iterator[GaugeMetricFamily]
         capacity.add_metric((queue.queue,), queue.capacity)
     yield depth
     yield capacity
+
+
+def api_family(refusals: Mapping[str, int]) -> CounterMetricFamily:
+    """Show what the admin listener turned away; its reasons are a closed set."""
+    family = CounterMetricFamily(c.API_REFUSALS.name, c.API_REFUSALS.help, labels=c.API_REFUSALS.labels)
+    for reason, count in refusals.items():
+        family.add_metric((reason,), count)
+    return family
 
 
 def build_family(build: BuildInfo) -> GaugeMetricFamily:

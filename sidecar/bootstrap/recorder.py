@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from aiohttp import web
+
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fold_state import setting_of
 from domain.ingest_signal import IngestReputationSignal
@@ -22,7 +24,7 @@ from exporters.prometheus.metrics import Metrics
 from exporters.sql.store import SqlStore
 from sidecar import __version__, telemetry
 from sidecar.addresses import parse_address
-from sidecar.api import AdminParts, Hub, make_app
+from sidecar.api import AdminParts, Hub, make_app, refusals
 from sidecar.api.parts import Evaluation, Posting
 from sidecar.bootstrap.announcing import DecisionSinks, HubSink, open_otlp
 from sidecar.bootstrap.gauges import InstanceBoard, JournalBoard
@@ -70,6 +72,7 @@ class _Builder:
         self._data = data
         self._lines = lines
         self._lock, self._hub = RecorderLock(data), Hub()
+        self._app: web.Application | None = None
         url = settings.database_url or data.database_url
         self._store = SqlStore(
             url,
@@ -112,7 +115,7 @@ class _Builder:
             closers.append(self._otlp.close)
         closers += [lambda: readers.shutdown(wait=False, cancel_futures=True)]
         closers += [self._store.close, self._lock.release]
-        app = make_app(self._parts(readiness, readers, own))
+        app = self._app = make_app(self._parts(readiness, readers, own))
         return RecorderProcess(self._recorder, app, admin, readiness, own, self._lines, closers)
 
     def _parts(self, readiness: Readiness, readers: ThreadPoolExecutor, own: OwnJournal) -> AdminParts:
@@ -168,6 +171,7 @@ class _Builder:
                 journal=self._journal.journal,
                 queues=self._queues,
                 events=telemetry.counts,
+                api_refusals=lambda: refusals(self._app) if self._app is not None else {},
             ),
             BuildInfo(__version__, "", platform.python_version(), store),
             now=now_ms,

@@ -125,6 +125,7 @@ def test_every_metric_of_the_catalogue_is_shown_with_its_type_and_labels() -> No
         ledger=lambda: LedgerGauges(BySource(1, 2, 3)),
         journal=lambda: JournalGauges(1, 2, {"store": 0.5}, 3),
         queues=lambda: [QueueGauges("log", 1, 2)],
+        api_refusals=lambda: {"unauthorized": 1},
     )
     registry = metrics(everything)
     registry.exchanges(
