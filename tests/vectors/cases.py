@@ -15,6 +15,7 @@ from domain.reputation import (
     risk_level,
     warm_up_phase,
 )
+from domain.rules import RULES, RuleSet
 from domain.snapshot import from_json
 from domain.words import CooldownReason, Millis
 from tests.vectors.reference import count_every_report, evaluate_reputation
@@ -23,9 +24,9 @@ from tests.vectors.reference_traffic import dispatch_outcome, webhook_events
 from tests.vectors.wire import Json, alerts_json, fact_of, iso, millis, reputation_of, snapshot_json
 
 
-def evaluate_window_case(case: Json) -> Json:
+def evaluate_window_case(case: Json, rules: RuleSet = RULES) -> Json:
     """A snapshot gives points, alerts and a reason to rest."""
-    window = evaluate_window(measures(from_json(case)))
+    window = evaluate_window(measures(from_json(case)), rules)
     return {
         "scoreDelta": window.score_delta,
         "alerts": alerts_json(window.alerts),
@@ -34,15 +35,15 @@ def evaluate_window_case(case: Json) -> Json:
     }
 
 
-def evaluator_sequence_case(case: Json) -> Json:
+def evaluator_sequence_case(case: Json, rules: RuleSet = RULES) -> Json:
     """A state goes through evaluations and operator marks."""
-    state = reputation_of(case["initial"]) if case["initial"] else Reputation()
+    state = reputation_of(case["initial"]) if case["initial"] else Reputation(score=rules.score_initial)
     steps = []
     for step in case["steps"]:
         clock = millis(step["at"])
         match step["op"]:
             case "evaluate":
-                state = evaluate_reputation(state, from_json(step["signals"]), clock)
+                state = evaluate_reputation(state, from_json(step["signals"]), clock, rules)
             case "enter_cooldown":
                 state = enter_of_reference(state, CooldownReason(step["reason"]), clock)
             case "exit_cooldown":
@@ -57,8 +58,8 @@ def evaluator_sequence_case(case: Json) -> Json:
                 "cooldownStartedAt": iso(state.cooldown_started_at),
                 "lastEvaluatedAt": iso(state.last_evaluated_at),
                 "lastHumanInteractionAt": iso(state.last_human_at),
-                **_queries(state, clock),
-                "riskLevel": risk_level(state).value.lower(),
+                **_queries(state, clock, rules),
+                "riskLevel": risk_level(state, rules).value.lower(),
                 "canDispatch": [
                     {"at": iso(clock + offset), "value": can_dispatch(state)}
                     for offset in case["probe_offsets_ms"]
@@ -68,24 +69,24 @@ def evaluator_sequence_case(case: Json) -> Json:
     return {"steps": steps}
 
 
-def entity_query_case(case: Json) -> Json:
+def entity_query_case(case: Json, rules: RuleSet = RULES) -> Json:
     """A stored state answers."""
     state = reputation_of(case["reputation"])
     return {
-        **_queries(state, millis(case["now"])),
+        **_queries(state, millis(case["now"]), rules),
         "canDispatch": can_dispatch(state),
-        "riskLevel": risk_level(state).value.lower(),
+        "riskLevel": risk_level(state, rules).value.lower(),
     }
 
 
-def _queries(state: Reputation, now: Millis) -> Json:
+def _queries(state: Reputation, now: Millis, rules: RuleSet) -> Json:
     return {
         "score": state.score,
-        "isHealthy": is_healthy(state),
-        "isAtRisk": is_at_risk(state),
-        "requiresCooldown": requires_cooldown(state),
+        "isHealthy": is_healthy(state, rules),
+        "isAtRisk": is_at_risk(state, rules),
+        "requiresCooldown": requires_cooldown(state, rules),
         "daysSinceHumanInteraction": days_since_human_interaction(state, now),
-        "warmUpPhase": warm_up_phase(state).value,
+        "warmUpPhase": warm_up_phase(state, rules).value,
     }
 
 

@@ -6,6 +6,7 @@ from domain.cooldown import at_evaluation_of_reference, exit_of_reference
 from domain.evaluation import evaluate
 from domain.fact import Fact
 from domain.reputation import Reputation
+from domain.rules import RULES, RuleSet
 from domain.snapshot import Snapshot, count
 from domain.words import Millis, TemperatureLevel
 
@@ -21,9 +22,11 @@ def count_every_report(facts: Iterable[Fact], since: Millis, until: Millis) -> S
     return count(anonymous, since, until)
 
 
-def evaluate_reputation(before: Reputation, snapshot: Snapshot, clock: Millis) -> Reputation:
+def evaluate_reputation(
+    before: Reputation, snapshot: Snapshot, clock: Millis, rules: RuleSet = RULES
+) -> Reputation:
     """Do steps A to H at once, at the clock (Q01, Q02, Q03, Q08)."""
-    evaluated = evaluate(before.score, before.last_human_at, snapshot, clock)
+    evaluated = evaluate(before.score, before.last_human_at, snapshot, clock, rules)
     after = before._replace(
         score=evaluated.score,
         level=evaluated.level,
@@ -35,4 +38,4 @@ def evaluate_reputation(before: Reputation, snapshot: Snapshot, clock: Millis) -
     )
     if after.level is TemperatureLevel.COOLDOWN and after.score >= AUTO_EXIT_SCORE:
         after = exit_of_reference(after)
-    return at_evaluation_of_reference(after, evaluated, clock)
+    return at_evaluation_of_reference(after, evaluated, clock, rules)
