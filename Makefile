@@ -39,6 +39,7 @@ bench: $(READY) ## measure: ARGS="p1 p2"; never part of the tests
 
 dashboards: $(READY) ## renew the boards, check rules, alerts and boards (promtool comes with Debian's prometheus)
 	@$(BIN)/python -m dashboards.grafana
+	@$(BIN)/python deploy/kubernetes/print_rules.py > deploy/kubernetes/rules.yml
 	@promtool check rules --lint-fatal dashboards/prometheus/rules.yml dashboards/prometheus/alerts.yml
 	@promtool test rules dashboards/prometheus/tests/*.yml
 	@$(BIN)/python -m pytest -q tests/dashboards

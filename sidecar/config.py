@@ -60,6 +60,8 @@ def load(
     flags: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
     config_file: str | None = None,
+    *,
+    serving: bool = True,
 ) -> Loaded:
     """Load and judge the settings.
 
@@ -67,6 +69,7 @@ def load(
         flags: values given on the command line, by setting name; None values count as not given.
         env: environment to read; the process's own by default.
         config_file: path of the TOML file; `SIDECAR_CONFIG` when None.
+        serving: a provider must be named; commands that only ask a running sidecar need none.
 
     Raises:
         ConfigurationError: with every fault found.
@@ -86,7 +89,9 @@ def load(
     for name, (_, value) in given.items():
         _convert(known[name], value, values, faults)
     settings = Settings(**values)
-    faults.extend(_judge(settings))  # also beside other faults: the operator sees all of them at once
+    faults.extend(
+        _judge(settings, serving=serving)
+    )  # also beside other faults: the operator sees all of them at once
     if faults:
         raise ConfigurationError(faults)
     return Loaded(settings, {name: given[name][0] if name in given else "default" for name in known})
@@ -170,9 +175,9 @@ def _convert(option: Option, value: Any, values: dict[str, Any], faults: list[Fa
         faults.append(Fault(option.env, shown if option.name != "routes" else "", expected + remedy))
 
 
-def _judge(settings: Settings) -> list[Fault]:
+def _judge(settings: Settings, *, serving: bool) -> list[Fault]:
     faults: list[Fault] = []
-    if not settings.all_routes():
+    if serving and not settings.all_routes():
         faults.append(
             Fault("SIDECAR_PROVIDER_URL", "", "is required; set it to the base URL of the provider's API")
         )
