@@ -67,8 +67,9 @@ def _start(
     setting: Setting,
 ) -> Start:
     if saved is not None and saved.setting == setting.id and saved.at < before:
-        return saved_from_text(saved.state).start()
-    start = start_before(reading, instance_id, before, setting)
+        start = saved_from_text(saved.state).start()
+    else:
+        start = start_before(reading, instance_id, before, setting)
     if at < start.horizon:
         raise PastRetention(instance_id)
     return start

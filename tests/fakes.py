@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 
+from domain.errors import StoreUnavailable
 from domain.health_ports import (
     Checkpoint,
     DecisionKey,
@@ -54,13 +55,14 @@ class Tables:
 class InMemoryStore:
     """Implements `SignalStore` and `EvaluationStore`; one transaction at a time.
 
-    `queries` counts calls that a database would answer with a statement.
+    `queries` counts calls that a database would answer with a statement. `fail_at_commit` breaks evaluations.
     """
 
     def __init__(self) -> None:
         self._tables = Tables()
         self._used = False
         self.queries = 0
+        self.fail_at_commit = False
 
     @contextmanager
     def _transaction(self) -> Iterator["Transaction"]:
@@ -87,6 +89,8 @@ class InMemoryStore:
         assert list(instance_ids) == sorted(set(instance_ids)), "instances are locked in ascending order"
         with self._transaction() as transaction:
             yield transaction
+            if self.fail_at_commit:
+                raise StoreUnavailable("the connection broke at commit")
 
     @contextmanager
     def reading(self) -> Iterator["Transaction"]:

@@ -1,0 +1,114 @@
+"""Retention: what is old goes, where the fold stood stays."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.errors import PastRetention
+from domain.evaluate_health import EvaluateInstanceHealth
+from domain.fold_state import Setting, setting_of, to_text
+from domain.past import fold_all
+from domain.read_health import ReadInstanceHealth
+from domain.retain import DropPastRetention
+from domain.timeline import TimelineQuery
+from domain.words import Millis, SignalType
+from tests.domain.arriving import arrive, state_of
+from tests.domain.facts import burst, numbered
+from tests.domain.fold_oracle import World
+from tests.domain.worlds import START, WINDOW, worlds
+from tests.fakes import InMemoryStore
+
+SETTING = Setting(WINDOW)
+DAY: Millis = 86_400_000
+
+
+def dated(store: InMemoryStore) -> list[Millis]:
+    page = store.timeline(TimelineQuery("i-1", 0, 1 << 50, limit=5000))
+    return [row.occurred_at for row in page.signals]
+
+
+def test_exactly_as_old_as_the_retention_is_kept() -> None:
+    """A signal one millisecond older goes."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    arrive(store, use_case, numbered(burst(SignalType.MESSAGE_SENT, 3, START)), START + 10)
+
+    gone = DropPastRetention(store, SETTING, 1)(START + 1 + DAY)
+
+    assert gone == 1
+    assert dated(store) == [START + 1, START + 2]
+
+
+@given(worlds(actions=False), st.integers(0, 7_200_000))
+@settings(max_examples=60, deadline=None)
+def test_the_reputation_is_the_same_after_old_facts_are_gone(world: World, after_ms: Millis) -> None:
+    """Folding on from the stored base gives, byte for byte, what folding everything gave."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    now = START + 6 * 3_600_000
+    arrive(store, use_case, world.facts, now)
+    if not world.facts:
+        return
+    before = state_of(store)
+    edge = START + after_ms
+
+    DropPastRetention(store, SETTING, 1)(edge + DAY)
+
+    assert all(at >= edge for at in dated(store))
+    with store.reading() as reading:
+        assert to_text(fold_all(reading, "i-1", now, SETTING).state) == to_text(before)
+
+
+@given(worlds(actions=False), worlds(actions=False))
+@settings(max_examples=60, deadline=None)
+def test_older_facts_that_still_arrive_are_recorded_and_not_folded(world: World, later: World) -> None:
+    """Whatever arrives behind the base, evaluating at once or from the base gives the same state."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    now = START + 6 * 3_600_000
+    arrive(store, use_case, world.facts, now)
+    if not world.facts or not later.facts:
+        return
+    edge = START + 3_600_000
+    DropPastRetention(store, SETTING, 1)(edge + DAY)
+    first = len(world.facts) + 1
+    renamed = [fact._replace(message_id=None) for fact in numbered(later.facts, first)]
+
+    arrive(store, use_case, renamed, now)
+
+    with store.reading() as reading:
+        assert to_text(fold_all(reading, "i-1", now, SETTING).state) == to_text(state_of(store))
+
+
+def test_the_past_behind_the_base_is_refused() -> None:
+    """A time before the retention horizon has no reliable answer, the horizon itself has."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    arrive(store, use_case, numbered(burst(SignalType.MESSAGE_SENT, 3, START)), START + 10)
+    edge = START + 60_000
+    DropPastRetention(store, SETTING, 1)(edge + DAY)
+    reading = ReadInstanceHealth(store, SETTING)
+
+    with pytest.raises(PastRetention):
+        reading.reputation("i-1", edge + WINDOW - 1)
+    assert reading.reputation("i-1", edge + WINDOW).health.reputation_score == 50
+
+
+def test_another_window_length_folds_on_from_the_base() -> None:
+    """A new setting takes over the score of the base and counts only what is dated behind it."""
+    store = InMemoryStore()
+    arrive(
+        store,
+        EvaluateInstanceHealth(store, SETTING),
+        numbered(burst(SignalType.MESSAGE_FAILED, 4, START)),
+        START + 10,
+    )
+    EvaluateInstanceHealth(store, SETTING).due(START + WINDOW)
+    edge = START + WINDOW
+    DropPastRetention(store, SETTING, 1)(edge + DAY)
+    other = EvaluateInstanceHealth(store, setting_of(300_000))
+    late = burst(SignalType.MESSAGE_FAILED, 4, edge + WINDOW + 1, prefix="n")
+
+    arrive(store, other, numbered(late, first=5), edge + WINDOW + 300_001)
+
+    assert state_of(store).score == 30
