@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from domain.errors import StoreUnavailable
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fold_state import setting_of
 from domain.ingest_signal import IngestReputationSignal
@@ -149,7 +150,17 @@ class _Builder:
         return BatchRecording(self._store, self._sinks, self._metrics, self._evaluation, now_ms)
 
     def _open_tail(self, progress: Mapping[str, Progress]) -> JournalTail:
-        return JournalTail(self._data.path, progress)
+        return JournalTail(self._data.path, progress, sync=self._stored_safely)
+
+    def _stored_safely(self) -> bool:
+        """Sync the store before the journal lets go of what it holds; False makes it wait."""
+        try:
+            self._store.sync()
+        except FileNotFoundError:
+            return True  # no write-ahead log: everything is in the synced database
+        except (StoreUnavailable, OSError):
+            return False
+        return True
 
     def _render(self, accept: list[str]) -> tuple[bytes, str]:
         self._board.refresh()

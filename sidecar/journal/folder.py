@@ -58,6 +58,7 @@ class JournalFolder:
         self._path = journal_dir(data_dir) / self.name
         self._monotonic = monotonic
         self._stored = stored
+        self._kept_behind = False
         self._base = settled(stored.tally)
         self._ready: deque[Entry] = deque()
         self._taken: list[Entry] = []
@@ -111,13 +112,18 @@ class JournalFolder:
         progress = Progress(self.name, last.segment, last.end, self._stored.tally)
         return Slice(progress, exchanges, gaps, as_counter(lost))
 
-    def settle(self, stored: Progress) -> None:
-        """Take the stored position; delete the segments before it."""
+    def has_behind(self, stored: Progress) -> bool:
+        """Tell whether there are segments before this position."""
+        return stored.segment > max(1, self._stored.segment) or self._kept_behind
+
+    def settle(self, stored: Progress, *, delete: bool = True) -> None:
+        """Take the stored position; delete the segments before it, unless that must wait."""
         self._stored = stored
+        self._kept_behind = not delete
         if self._taken:
             self._settled_records = self._taken[-1].records
         self._taken = []
-        for number in segment_numbers(self._path):
+        for number in segment_numbers(self._path) if delete else ():
             if number < stored.segment:
                 with contextlib.suppress(OSError):  # tried again with the next batch
                     segment_path(self._path, number).unlink()

@@ -45,6 +45,7 @@ class JournalTail:
         *,
         clock: Callable[[], Millis] = now_ms,
         monotonic: Callable[[], int] = monotonic_ns,
+        sync: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start behind the stored positions.
 
@@ -53,7 +54,10 @@ class JournalTail:
             progress: stored position of each folder, by its name.
             clock: wall clock.
             monotonic: nanoseconds, paces the looking for dead owners.
+            sync: makes what was stored survive a power loss and tells whether that worked; nothing is deleted
+                before it did.
         """
+        self._sync = sync
         self._data_dir = data_dir
         self._stored = dict(progress)
         self._clock = clock
@@ -104,11 +108,13 @@ class JournalTail:
 
     def settle(self, progress: Iterable[Progress]) -> None:
         """Take the positions that were stored; delete what lies behind them."""
-        for stored in progress:
-            folder = self._folders.get(stored.journal)
+        settled = [(self._folders.get(stored.journal), stored) for stored in progress]
+        behind = any(folder is not None and folder.has_behind(stored) for folder, stored in settled)
+        safe = not behind or self._sync()
+        for folder, stored in settled:
             self._stored[stored.journal] = stored
             if folder is not None:
-                folder.settle(stored)
+                folder.settle(stored, delete=safe)
         self._given = []
 
     # -- what the metrics show ----------------------------------------------------------------------
@@ -200,6 +206,10 @@ class JournalTail:
                 _log.exception("journal.folder_unreadable", extra={"journal": folder.name})
         if not folder.finished:
             return True
+        if not self._sync():
+            return (
+                True  # its last facts may not be on the store's disk yet: looked at again with the next read
+            )
         page = folder.page()
         if page is not None:
             self._departed = departed(self._departed, page)
