@@ -135,8 +135,6 @@ class Folding:
 
     def _leave(self, entry: Entry) -> None:
         at, kind, message_id, latency_ms = entry
-        if at <= self._floor:
-            return
         reports = self._material.reports.get((kind, message_id))
         following = reports.after(at) if reports else None
         if following is None or following[0] >= self._at:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.vectors import project
 from tests.vectors.__main__ import main
 from tests.vectors.cases import EXCLUDED, RUNNERS
 from tests.vectors.wire import Json
@@ -51,3 +52,27 @@ def test_the_runner_fails_on_a_wrong_expectation(tmp_path: Path, capsys: pytest.
 def test_the_runner_refuses_an_empty_directory(tmp_path: Path) -> None:
     """A wrong path is not a success."""
     assert main([str(tmp_path)]) == 2
+
+
+PROJECT = json.loads((DATA.parent / "project.json").read_text("utf-8"))["cases"]
+BY_NAME = {(file, case["name"]): case for file, _, case in CASES}
+
+
+@pytest.mark.parametrize("ours", [pytest.param(c, id=f"{c['file']}-{c['name']}") for c in PROJECT])
+def test_a_fixed_quirk_gives_what_we_expect_beside_the_reference(ours: Json) -> None:
+    """Where rules.md section 17 says FIX, our own value is written down and holds."""
+    case = BY_NAME[ours["file"], ours["name"]]
+
+    assert set(ours["quirks"]) <= set(case["quirks"])
+    assert project.RUNNERS[ours["file"]](case["input"]) == ours["project"]
+
+
+def test_every_case_with_a_fixed_quirk_has_our_value() -> None:
+    """No case of the pure functions that we deviate from is left without an expectation."""
+    fixed = {
+        (file, case["name"])
+        for file, _, case in CASES
+        if project.FIXED.get(file, set()) & set(case.get("quirks", ()))
+    }
+
+    assert fixed == {(case["file"], case["name"]) for case in PROJECT}
