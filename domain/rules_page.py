@@ -12,7 +12,7 @@ _INTRO = """# Rules
 
 Printed from the tables in `domain/rules.py` (rule set `{rule_set}`) by `python -m domain.rules_page`; do not
 edit by hand. Comparisons are exact on binary doubles. How windows, points and cooldowns follow each other is
-in `docs/reputation.md`.
+told in `domain/fold.py`.
 
 Measures: `deliveredRate` = messagesDelivered / messagesSent; `replyRate` = messagesReplied / messagesSent;
 `readRate` = messagesRead / messagesDelivered (all 0 when the divisor is); `deliveryEvidence` =
