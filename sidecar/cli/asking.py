@@ -1,115 +1,131 @@
-"""How commands ask a running sidecar: its admin API, over HTTP, with the configured token."""
+"""Commands that only read: their options. Bodies are imported when they run."""
 
-import json
 import sys
-from collections.abc import Callable, Mapping
-from http.client import HTTPException
-from typing import Any, Final, NoReturn
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode
-from urllib.request import Request, urlopen
+from typing import Annotated
 
-from sidecar.config import ConfigurationError, load
+import typer
 
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_UNREACHABLE: Final = 3
-TIMEOUT_SECONDS: Final = 30.0
-PAGE: Final = 500
+from sidecar.cli.errors import guarded
+from sidecar.cli.options import ConfigFile, DataDirectory, Instance, Json, Place, Since, Until, Url
+
+Words = Annotated[list[str] | None, typer.Option(metavar="WORD", help="only these; several by comma")]
 
 
-class AskError(Exception):
-    """The question was not answered; the message is for the operator, `status` for the shell."""
+def instances(
+    config: ConfigFile = None, url: Url = None, data_dir: DataDirectory = None, *, json: Json = False
+) -> None:
+    """List every number with its latest state."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
+    def body() -> int:
+        from sidecar.cli.questions import show_instances  # noqa: PLC0415 - see the module's docstring
 
+        return show_instances(Place(config, url, data_dir), as_json=json)
 
-class Admin:
-    """The admin API of one sidecar.
-
-    Args:
-        url: base URL; None takes the configured admin address.
-        config_file: TOML file of the settings, for address and token.
-
-    Raises:
-        AskError: the configuration has faults.
-    """
-
-    def __init__(self, url: str | None, config_file: str | None) -> None:
-        try:
-            settings = load(None, config_file=config_file, serving=False).settings
-        except ConfigurationError as error:
-            raise AskError("; ".join(map(str, error.faults)), EXIT_USAGE) from error
-        self._base = (url or f"http://{settings.admin_listen}").rstrip("/")
-        self._token = settings.admin_token
-
-    def get(self, path: str, query: Mapping[str, object] | None = None) -> Any:
-        """Ask for JSON.
-
-        Raises:
-            AskError: nobody answers there, or the answer is an error.
-        """
-        given = {key: value for key, value in (query or {}).items() if value is not None}
-        url = self._base + path + (f"?{urlencode(given)}" if given else "")
-        if not url.startswith(("http://", "https://")):
-            raise AskError(f"--url must be an http or https URL, got {self._base}", EXIT_USAGE)
-        request = Request(url, headers={"Accept": "application/json"})  # noqa: S310 - the scheme is checked above
-        if self._token:
-            request.add_header("Authorization", f"Bearer {self._token}")
-        try:
-            with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
-                return json.load(answer)
-        except HTTPError as error:
-            raise AskError(_told(error), EXIT_FAILED) from error
-        except (URLError, OSError, HTTPException, ValueError) as error:
-            raise AskError(
-                f"no sidecar answers at {self._base} ({getattr(error, 'reason', error)}); "
-                "start one, or name its admin address with --url",
-                EXIT_UNREACHABLE,
-            ) from error
-
-    def pages(self, path: str, items: str, query: Mapping[str, object], most: int | None) -> list[Any]:
-        """Ask page by page; give the items of all, at most `most`."""
-        found: list[Any] = []
-        cursor = None
-        while most is None or len(found) < most:
-            page = self.get(path, {**query, "cursor": cursor})
-            found += page[items]
-            cursor = page["nextCursor"]
-            if cursor is None:
-                break
-        return found if most is None else found[:most]
+    sys.exit(guarded(body))
 
 
-def instance_path(instance: str, rest: str = "") -> str:
-    """Give the path of an instance; its id may hold anything."""
-    return f"/v1/instances/{quote(instance, safe='')}{rest}"
+def timeline(  # noqa: PLR0917 - typer takes an option a parameter
+    instance: Instance,
+    since: Since = None,
+    until: Until = None,
+    type_: Annotated[list[str] | None, typer.Option("--type", help="only these types; by comma")] = None,
+    severity: Words = None,
+    source: Words = None,
+    message: Annotated[str | None, typer.Option("--message", help="id of one message")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="most signals", min=1, max=100_000)] = 200,
+    config: ConfigFile = None,
+    url: Url = None,
+    data_dir: DataDirectory = None,
+    *,
+    descending: Annotated[bool, typer.Option("--desc", help="newest first")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="go on with what is recorded; JSON by line")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Print what happened to a number; by default in the last 30 minutes."""
+
+    def body() -> int:
+        from sidecar.cli.questions import show_timeline, timeline_asked  # noqa: PLC0415 - as above
+
+        words = {"type": type_, "severity": severity, "source": source}
+        asked = timeline_asked(instance, since, until, words, message, descending=descending)
+        return show_timeline(Place(config, url, data_dir), asked, limit, follow=follow, as_json=json)
+
+    sys.exit(guarded(body))
 
 
-def answered(work: Callable[[], None]) -> NoReturn:
-    """Run a command's body; end with 0, or with a sentence and the status that fits."""
-    try:
-        work()
-    except AskError as error:
-        sys.stderr.write(f"sidecar: {error}\n")
-        sys.exit(error.status)
-    except BrokenPipeError:  # the reader of our output left; that is its right
-        sys.stderr.close()
-    sys.exit(0)
+def explain(
+    instance: Instance,
+    at: Annotated[str | None, typer.Option("--at", help="how it stood then", metavar="T")] = None,
+    config: ConfigFile = None,
+    url: Url = None,
+    data_dir: DataDirectory = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Say how a number stands and why, by rules, numbers and signals, and what would end its cooldown."""
+
+    def body() -> int:
+        from sidecar.cli.explain import explain as explained  # noqa: PLC0415 - as above
+
+        return explained(Place(config, url, data_dir), instance, at, as_json=json)
+
+    sys.exit(guarded(body))
 
 
-def print_json(content: Any) -> None:
-    """Print a result for programs."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+def decisions(
+    instance: Instance,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option("--limit", help="most decisions", min=1, max=100_000)] = 100,
+    config: ConfigFile = None,
+    url: Url = None,
+    data_dir: DataDirectory = None,
+    *,
+    json: Json = False,
+) -> None:
+    """List what was decided about a number, newest first, with the rules that fired."""
+
+    def body() -> int:
+        from sidecar.cli.questions import show_decisions  # noqa: PLC0415 - as above
+
+        return show_decisions(Place(config, url, data_dir), instance, since, until, limit, as_json=json)
+
+    sys.exit(guarded(body))
 
 
-def _told(error: HTTPError) -> str:
-    if error.code == 401:
-        return "the sidecar asks for its token; set SIDECAR_ADMIN_TOKEN or SIDECAR_ADMIN_TOKEN_FILE"
-    try:
-        message = json.load(error)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = "no reason given"
-    return f"the sidecar answered {error.code}: {message}"
+def replay(
+    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE]")] = None,
+    since: Since = None,
+    until: Until = None,
+    rules: Annotated[
+        str | None,
+        typer.Option("--rules", help="TOML file of other rule constants: what would they have decided?"),
+    ] = None,
+    config: ConfigFile = None,
+    url: Url = None,
+    data_dir: DataDirectory = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Recompute a number's decisions from the stored signals; exit 1 at the first difference."""
+
+    def body() -> int:
+        from sidecar.cli.errors import CONFIGURATION, CommandFailed  # noqa: PLC0415 - as above
+
+        place = Place(config, url, data_dir)
+        if rules is not None:
+            from sidecar.cli.what_if import what_if  # noqa: PLC0415 - as above
+
+            return what_if(place, instance, rules, since, until, as_json=json)
+        if instance is None:
+            raise CommandFailed("name the INSTANCE whose decisions are replayed", CONFIGURATION)
+        from sidecar.cli.questions import replay as replayed  # noqa: PLC0415 - as above
+
+        return replayed(place, instance, since, until, as_json=json)
+
+    sys.exit(guarded(body))
+
+
+COMMANDS = (instances, timeline, explain, decisions, replay)

@@ -1,139 +1,221 @@
-"""`sidecar instances`, `timeline`, `decisions` and `explain`: questions to a running sidecar."""
+"""`sidecar instances`, `timeline`, `decisions`, `replay`."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
+from domain.words import Millis, Severity, SignalType, Source
+from sidecar.api.signals import SignalAnswer
+from sidecar.api.timeline import TimelineAnswer
+from sidecar.cli.answers import Answers, TimelineAsked, signals_of
+from sidecar.cli.errors import CONFIGURATION, DONE, FAILED, CommandFailed, complain
+from sidecar.cli.finding import answering
+from sidecar.cli.options import Place
+from sidecar.cli.printing import print_json, print_line, print_table
+from sidecar.cli.when import when
+from sidecar.clock import now_ms
 
-from sidecar.cli.asking import PAGE, Admin, instance_path, print_json
+WINDOW_MS: Final[Millis] = 1_800_000
+"""What `timeline` covers by default, as the API does."""
+PAGE: Final = 1000
+FOLLOWED_MAX: Final = 5000
+"""Ids remembered so that what the page and the stream both give is printed once."""
 
-PLAIN_WIDTH: Final = 200
-_LEVEL_STYLE: Final = {"error": "red", "warning": "yellow", "info": ""}
 
-
-def instances(admin: Admin, *, as_json: bool) -> None:
-    """List the instances, those in cooldown and low scores first."""
-    found = admin.pages("/v1/instances", "instances", {"limit": PAGE}, None)
+def show_instances(place: Place, *, as_json: bool) -> int:
+    """List every number with its latest state; for people those that need attention first."""
+    with answering(place) as answers:
+        found = list(answers.instances())
     if as_json:
         print_json(found)
-        return
-    found.sort(key=lambda one: (one["cooldownReason"] is None, one["score"], one["instanceId"]))
-    table = _table(
-        "instance", "score", "level", "trend", "risk", "lifecycle", "connection", "cooldown", "last signal"
+        return DONE
+    found.sort(key=lambda one: (one.cooldown_reason is None, one.score, one.instance_id))
+    head = ("INSTANCE", "SCORE", "LEVEL", "TREND", "RISK", "CONNECTION", "COOLDOWN", "LAST SIGNAL")
+    print_table(
+        head,
+        [
+            (
+                one.instance_id,
+                one.score,
+                one.temperature_level,
+                one.trend,
+                one.risk_level,
+                one.connection,
+                one.cooldown_reason,
+                one.last_signal_at,
+            )
+            for one in found
+        ],
     )
-    for one in found:
-        table.add_row(
-            one["instanceId"], str(one["score"]), one["temperatureLevel"], one["trend"], one["riskLevel"],
-            one["lifecycle"], one["connection"], one["cooldownReason"] or "", one["lastSignalAt"] or "",
-        )  # fmt: skip
-    _console().print(table)
+    return DONE
 
 
-def timeline(admin: Admin, instance: str, query: Mapping[str, object], most: int, *, as_json: bool) -> None:
-    """Show what happened to an instance, in order."""
-    path = instance_path(instance, "/timeline")
-    found = admin.pages(path, "signals", {**query, "limit": min(most, PAGE)}, most)
+def show_timeline(place: Place, asked: TimelineAsked, limit: int, *, follow: bool, as_json: bool) -> int:
+    """Print at most `limit` signals in order, gaps first; with `follow` go on with what is recorded."""
+    with answering(place) as answers:
+        if follow:
+            return _follow(answers, asked, as_json=as_json)
+        first = answers.timeline(asked, None, min(limit, PAGE))
+        walk = _signals(answers, asked, first)
+        found = list(islice(walk, limit))
+        more = next(walk, None) is not None
+    for gap in first.gaps:
+        told = f"{gap.since}  GAP      {gap.count} facts lost until {gap.until}: {gap.reason}"
+        complain(told) if as_json else print_line(told)
     if as_json:
         print_json(found)
-        return
-    table = _table("time (UTC)", "what", "source", "message")
-    for one in found:
-        table.add_row(
-            one["occurredAt"],
-            one["summary"],
-            one["source"],
-            one.get("messageId", ""),
-            style=_LEVEL_STYLE[one["level"]],
+    else:
+        for signal in found:
+            _print_signal(signal)
+    if more:
+        complain(f"there is more; ask for more than {limit} with --limit, or use `sidecar export`")
+    return DONE
+
+
+def timeline_asked(
+    instance_id: str,
+    since: str | None,
+    until: str | None,
+    words: dict[str, list[str] | None],
+    message_id: str | None,
+    *,
+    descending: bool,
+) -> TimelineAsked:
+    """Read the options of `timeline`; `words` holds types, severities and sources.
+
+    Raises:
+        CommandFailed: one is not what it must be.
+    """
+    now = now_ms()
+    last = when(until, "--until", now, now)
+    return TimelineAsked(
+        instance_id,
+        when(since, "--since", now, max(0, last - WINDOW_MS)),
+        last,
+        _members(SignalType, words["type"], "--type"),
+        _members(Severity, words["severity"], "--severity"),
+        _members(Source, words["source"], "--source"),
+        message_id,
+        descending,
+    )
+
+
+def show_decisions(
+    place: Place, instance_id: str, since: str | None, until: str | None, limit: int, *, as_json: bool
+) -> int:
+    """List decisions, newest first, at most `limit`."""
+    now = now_ms()
+    with answering(place) as answers:
+        walk = answers.decisions(
+            instance_id, when(since, "--since", now, 0), when(until, "--until", now, now)
         )
-    _console().print(table)
-
-
-def decisions(admin: Admin, instance: str, query: Mapping[str, object], most: int, *, as_json: bool) -> None:
-    """Show what was decided about an instance, newest first."""
-    path = instance_path(instance, "/decisions")
-    found = admin.pages(path, "decisions", {**query, "limit": min(most, 100)}, most)
+        found = list(islice(walk, limit))
+        more = next(walk, None) is not None
     if as_json:
         print_json(found)
-        return
-    table = _table("time (UTC)", "reason", "score", "level", "cooldown", "rules", "decision")
-    for one in found:
-        before, after = one["before"], one["after"]
-        table.add_row(
-            one["evaluatedAt"],
-            one["reason"],
-            f"{before['score']} → {after['score']}",
-            after["temperatureLevel"],
-            after["cooldownReason"] or "",
-            " ".join(rule["id"] for rule in one["explanation"]),
-            one["id"],
+    for decision in () if as_json else found:
+        before, after = decision.before, decision.after
+        change = (
+            f"score {before.score} -> {after.score}, {before.temperature_level} -> {after.temperature_level}"
         )
-    _console().print(table)
+        rest = f", rests: {after.cooldown_reason}" if after.cooldown_reason else ""
+        print_line(f"{decision.evaluated_at}  {decision.reason:<13}  {change}{rest}  {decision.id}")
+        for rule in decision.explanation:
+            print_line(
+                f"    {rule.id}: {rule.measure} {rule.observed:g} (threshold {rule.threshold:g}), "
+                f"{rule.points:+d} points, {rule.signals} signals"
+            )
+    if more:
+        complain(f"there are older decisions; ask for more than {limit} with --limit")
+    return DONE
 
 
-def explain(admin: Admin, instance: str, *, as_json: bool) -> None:
-    """Say how an instance stands and why: rule, threshold, observed value, and the signals behind it."""
-    state = admin.get(instance_path(instance, "/reputation"))
-    newest = admin.get(instance_path(instance, "/decisions"), {"since": 0, "limit": 20})["decisions"]
-    behind = next(
-        (one for one in newest if one["after"]["cooldownReason"] != one["before"]["cooldownReason"]), None
-    )
+def replay(place: Place, instance_id: str, since: str | None, until: str | None, *, as_json: bool) -> int:
+    """Recompute stored decisions; FAILED at the first that is not reproduced."""
+    now = now_ms()
+    count = 0
+    with answering(place) as answers:
+        walk = answers.replayed(instance_id, when(since, "--since", now, 0), when(until, "--until", now, now))
+        for decision in walk:
+            count += 1
+            if decision.reproduced is not True:
+                _print_difference(decision, count, as_json=as_json)
+                return FAILED
     if as_json:
-        print_json({"reputation": state, "decision": behind})
+        print_json({"instanceId": instance_id, "decisions": count, "reproduced": True})
+    else:
+        print_line(f"{count} decisions of {instance_id} are reproduced from the stored signals")
+    return DONE
+
+
+def _print_difference(decision: Any, count: int, *, as_json: bool) -> None:
+    first = decision.differences[0]
+    if as_json:
+        print_json(
+            {
+                "instanceId": decision.instance_id,
+                "decisions": count,
+                "reproduced": False,
+                "decisionId": decision.id,
+                "evaluatedAt": decision.evaluated_at,
+                "difference": first,
+            }
+        )
         return
-    console = _console()
-    status = state["status"]
-    console.print(
-        f"{instance}: score {state['reputationScore']}, level {state['temperatureLevel']}, "
-        f"trend {state['trend']}, risk {state['riskLevel']}, {status['lifecycle']}, {status['connection']}"
+    print_line(f"decision {decision.id} of {decision.evaluated_at} is not reproduced:")
+    print_line(f"    {first.path}: stored {first.stored!r}, recomputed {first.recomputed!r}")
+
+
+def _follow(answers: Answers, asked: TimelineAsked, *, as_json: bool) -> int:
+    """Print what was, then what comes; the stream is open before the page is read, so nothing is missed."""
+    stream = answers.follow(asked.instance_id)
+    printed: dict[str, None] = {}
+    wanted = asked._replace(until=now_ms(), descending=False)
+    for signal in signals_of(answers, wanted, PAGE):
+        _print_followed(signal, printed, as_json=as_json)
+    for signal in stream:
+        if _is_wanted(signal, asked):
+            _print_followed(signal, printed, as_json=as_json)
+    return DONE
+
+
+def _print_followed(signal: SignalAnswer, printed: dict[str, None], *, as_json: bool) -> None:
+    if signal.id in printed:
+        return
+    printed[signal.id] = None
+    if len(printed) > FOLLOWED_MAX:
+        del printed[next(iter(printed))]
+    if as_json:
+        print_json(signal)
+    else:
+        _print_signal(signal)
+    sys.stdout.flush()
+
+
+def _is_wanted(signal: SignalAnswer, asked: TimelineAsked) -> bool:
+    return (
+        (not asked.types or signal.type in asked.types)
+        and (not asked.severities or signal.severity in asked.severities)
+        and (not asked.sources or signal.source in asked.sources)
+        and asked.message_id in (None, signal.message_id)
     )
-    for alert in state["alerts"]:
-        console.print(f"  alert {alert['code']} ({alert['severity']}): {alert['message']}")
-    for rule in state["explanation"]:
-        console.print(f"  {_rule(rule)}")
-    if state["cooldownReason"]:
-        console.print(f"In cooldown since {state['cooldownStartedAt']} for {state['cooldownReason']}.")
-        console.print(f"It ends: {_ending(state)}")
-    if behind is not None:
-        console.print(f"Last entered or left by decision {behind['id']} at {behind['evaluatedAt']}:")
-        for rule in behind["explanation"]:
-            console.print(f"  {_rule(rule)}")
-            for signal in rule.get("signalIds", [])[:5]:
-                console.print(f"    signal {signal}")
 
 
-def _turned(decision: dict[str, Any]) -> bool:
-    """Tell whether a decision began or ended a cooldown, or changed its reason."""
-    reason: bool = decision["after"]["cooldownReason"] != decision["before"]["cooldownReason"]
-    return reason
+def _print_signal(signal: SignalAnswer) -> None:
+    print_line(f"{signal.occurred_at}  {signal.severity:<7}  {signal.summary}")
 
 
-def _rule(rule: dict[str, Any]) -> str:
-    said = ", ".join(
-        f"{part['measure']} {part['op']} {part['threshold']:g} (observed {part['observed']:g})"
-        for part in rule["conditions"]
-    )
-    points = rule.get("points")
-    return f"rule {rule['id']}: {said}" + (f", {points:+g} points" if points else "")
+def _signals(answers: Answers, asked: TimelineAsked, first: TimelineAnswer) -> Iterator[SignalAnswer]:
+    page = first
+    yield from page.signals
+    while page.next_cursor is not None:
+        page = answers.timeline(asked, page.next_cursor, len(page.signals) or PAGE)
+        yield from page.signals
 
 
-def _ending(state: dict[str, Any]) -> str:
-    """Say what would end the cooldown (the fold, 9)."""
-    if state["cooldownReason"] == "MANUAL_INTERVENTION":
-        return "an hour after its start at the earliest, or when an operator ends it."
-    if state["reputationScore"] < 30:
-        return "below 30 only replies of people lift the score, or an operator ends it."
-    return "at the first step an hour or more after its start at which no condition above holds any more."
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=column in {"instance", "time (UTC)"})
-    return table
-
-
-def _console() -> Console:
-    """Write to stdout; what an instance is called is never taken for markup."""
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(width=PLAIN_WIDTH, highlight=False, markup=False)
+def _members(words: Any, given: list[str] | None, option: str) -> frozenset[Any]:
+    try:
+        return frozenset(words(part.strip()) for text in given or () for part in text.split(","))
+    except ValueError as error:
+        raise CommandFailed(f"{option} must be of {', '.join(words)}", CONFIGURATION) from error

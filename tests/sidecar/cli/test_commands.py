@@ -101,7 +101,7 @@ def test_decisions_are_listed_newest_first(running: Sidecar) -> None:
     ("args", "status", "told"),
     [
         (("explain", "nobody"), 1, "no signal of this instance"),
-        (("timeline", "vendas-01", "--since", "yesterday"), 1, "since must be"),
+        (("timeline", "vendas-01", "--since", "yesterday"), 2, "since must be"),
     ],
 )
 def test_errors_are_sentences(running: Sidecar, args: tuple[str, ...], status: int, told: str) -> None:
@@ -117,7 +117,7 @@ def test_a_missing_token_is_told_with_its_remedy(running: Sidecar) -> None:
     """The sidecar is there, only closed."""
     ran = run("instances", "--url", f"http://{running.listeners['admin']}")
 
-    assert ran.status == 1
+    assert ran.status == 2
     assert "SIDECAR_ADMIN_TOKEN" in ran.err
 
 

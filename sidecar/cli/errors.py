@@ -1,0 +1,95 @@
+"""How commands fail: a sentence with a remedy on stderr and an exit code, never a traceback.
+
+0 done, 1 failed (or the answer is "no": a difference, a broken journal), 2 wrong usage or configuration,
+3 something needed is unreachable.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Final
+
+DONE: Final = 0
+FAILED: Final = 1
+CONFIGURATION: Final = 2
+UNREACHABLE: Final = 3
+INTERRUPTED: Final = 130
+"""As a shell reports Ctrl-C."""
+
+
+_PAST: Final = (
+    "this lies before the retention horizon, its facts are gone; ask about a later time, or raise "
+    "SIDECAR_RETENTION_DAYS for the future"
+)
+
+
+class CommandFailed(Exception):  # noqa: N818 - reads better where it is raised
+    """The command cannot go on; the message is for the operator and names the remedy."""
+
+    def __init__(self, message: str, status: int = FAILED) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def guarded(body: Callable[[], int]) -> int:
+    """Run a command's body; give its exit status."""
+    try:
+        status = body()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`| head`); Python must not complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the outermost place: an operator gets a sentence
+        status, sentences = _told(error)
+        for sentence in sentences:
+            complain(sentence)
+    return status
+
+
+def complain(message: str) -> None:
+    """Tell the operator something that is no result."""
+    sys.stderr.write(f"sidecar: {message}\n")
+
+
+def _told(error: Exception) -> tuple[int, list[str]]:
+    from domain.errors import (  # noqa: PLC0415 - failing may take its time, `--help` may not
+        InvalidQuery,
+        PastRetention,
+        StoreUnavailable,
+        UnknownInstance,
+    )
+    from sidecar.config import ConfigurationError  # noqa: PLC0415 - as above
+    from sidecar.data_dir import DataDirError  # noqa: PLC0415 - as above
+
+    match error:
+        case CommandFailed():
+            told = error.status, [str(error)]
+        case ConfigurationError():
+            told = CONFIGURATION, [str(fault) for fault in error.faults]
+        case InvalidQuery():
+            told = CONFIGURATION, [f"{error.field}: {error}"]
+        case UnknownInstance():
+            told = (
+                FAILED,
+                [f"no signal of this instance was ever recorded: {error}; `sidecar instances` lists all"],
+            )
+        case PastRetention():
+            told = FAILED, [_PAST]
+        case StoreUnavailable():
+            told = UNREACHABLE, [f"the store cannot be used: {error}"]
+        case DataDirError():
+            told = FAILED, [str(error)]
+        case OSError():
+            what = f"{error.filename}: " if error.filename else ""
+            told = (
+                FAILED,
+                [f"{what}{error.strerror or error}; check the path, its permissions and free space"],
+            )
+        case _:
+            what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            told = FAILED, [f"failed unexpectedly ({what}); this is a fault of the program, please report it"]
+    return told
