@@ -50,6 +50,13 @@ native: $(READY) ## the compose wiring without containers: a real Prometheus, sc
 chaos: $(READY) ## kills, outages and full disks at length; make test runs a short form
 	@SIDECAR_CHAOS=full $(BIN)/python -m pytest -q tests/chaos $(ARGS)
 
+package: $(READY) ## build dist/, install the wheel with its locked run-time dependencies only, run the demo from it
+	@rm -rf dist && $(BIN)/python -m hatchling build -d dist
+	@$(PYTHON) -m venv dist/venv
+	@dist/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@dist/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	@cd dist && venv/bin/sidecar --version && venv/bin/sidecar demo --duration 5
+
 docs: $(READY) ## renew what the docs print from the code
 	@$(BIN)/python -m docs.print_tables
 	@$(BIN)/python -m sidecar.api > docs/openapi.json
@@ -69,4 +76,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
-.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos docs lint format lock
+.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos package docs lint format lock

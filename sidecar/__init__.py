@@ -7,4 +7,13 @@
 Start reading at `bootstrap.py`, the only file that knows all the others.
 """
 
-__version__ = "0.1.0"
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    """Give `__version__`, which comes from the tag that was built; read when asked for."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - most commands need no version
+
+        return version("reputation-sidecar")
+    raise AttributeError(name)

@@ -2,8 +2,7 @@
 
 import sys
 
-from sidecar import __version__
 from sidecar.api.openapi import printed
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(printed(__version__))
+    sys.stdout.buffer.write(printed())
