@@ -2,7 +2,7 @@
 
 Theory of operation. A decoder is fed what follows a head. `feed` gives the payload in these bytes; once the
 body has ended `done` is true, and `rest` holds what came after it. It is never fed again then. A decoder
-keeps at most one unfinished chunk-size line, or trailer section, never payload.
+keeps at most one unfinished chunk-size line, or the trailer section, never payload.
 
     framing of the head           decoder        ends
     CHUNKED                       ChunkedBody    after the trailer section's empty line
@@ -33,6 +33,8 @@ _SIZE_LINE_BEGUN: Final = re.compile(
 _TRAILER_FIELD_BEGUN: Final = re.compile(
     rb"(?:\r|[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t\x20-\x7e\x80-\xff]*\r?)?)?"
 )
+_TRAILER_NAME_GOES_ON: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]*(?::[\t\x20-\x7e\x80-\xff]*\r?)?")
+_TRAILER_VALUE_GOES_ON: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\r?")
 _FREE_BYTES_A_CHUNK: Final = 32
 
 # RFC 9110 section 6.5.1: fields of framing, routing, or request control do not belong into trailers.
@@ -106,6 +108,8 @@ class ChunkedBody:
 
     __slots__ = (
         "_after_chunk",
+        "_checked",
+        "_fields",
         "_held",
         "_in_trailers",
         "_left",
@@ -122,6 +126,8 @@ class ChunkedBody:
         self._after_chunk = False
         self._in_trailers = False
         self._held = b""
+        self._checked = 0
+        self._fields = 0
         self._overhead = 0
         self.done = False
         self.rest = b""
@@ -187,33 +193,43 @@ class ChunkedBody:
 
     def _trailer_section(self, data: bytes, position: int) -> bool:
         """Read fields up to the empty line; false if it is not all here."""
-        start = position
-        count = 0
         while data[position : position + 2] != b"\r\n":
-            match = _TRAILER_FIELD.match(data, position)
-            if match is None:
-                self._keep_trailers(data, start, position)
+            if data.find(b"\r\n", position + self._checked) < 0:
+                self._keep_trailer(data, position)
                 return False
-            if match[1].lower() in _NOT_IN_TRAILERS:
+            match = _TRAILER_FIELD.match(data, position)
+            if match is None or match[1].lower() in _NOT_IN_TRAILERS:
                 raise Refused(Reason.BAD_TRAILER)
-            position = match.end()
-            count += 1
-            if count > self._limits.fields_max:
+            self._checked = 0
+            self._fields += 1
+            if self._fields > self._limits.fields_max:
                 raise Refused(Reason.TOO_MANY_FIELDS)
-        if position - start > self._limits.head_bytes_max:
+            self.trailers += match[0]
+            position = match.end()
+        if len(self.trailers) > self._limits.head_bytes_max:
             raise Refused(Reason.HEAD_TOO_LARGE)
-        self.trailers = data[start:position]
         self.rest = data[position + 2 :]
         self.done = True
         return True
 
-    def _keep_trailers(self, data: bytes, start: int, line: int) -> None:
-        """Keep an unfinished trailer section within its bound, unless its last line is already broken."""
-        if _TRAILER_FIELD_BEGUN.fullmatch(data, line) is None:
+    def _keep_trailer(self, data: bytes, line: int) -> None:
+        """Keep an unfinished field within the section's bound, unless it is already broken.
+
+        Only what is new of it is looked at: a field that comes byte by byte must not cost its length squared.
+        """
+        checked = self._checked
+        if not checked:
+            begun = _TRAILER_FIELD_BEGUN
+        elif b":" in data[line : line + checked]:
+            begun = _TRAILER_VALUE_GOES_ON
+        else:
+            begun = _TRAILER_NAME_GOES_ON
+        if begun.fullmatch(data, line + checked) is None:
             raise Refused(Reason.BAD_TRAILER)
-        if len(data) - start > self._limits.head_bytes_max:
+        self._held = data[line:]
+        if len(self.trailers) + len(self._held) > self._limits.head_bytes_max:
             raise Refused(Reason.HEAD_TOO_LARGE)
-        self._held = data[start:]
+        self._checked = len(self._held) - self._held.endswith(b"\r")
 
 
 def decoder(framing: int, limits: Limits) -> BodyDecoder:

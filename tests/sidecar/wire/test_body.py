@@ -1,5 +1,7 @@
 """Bodies in transit: what goes in comes out, however it is cut; what is out of form is refused by name."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,6 +107,19 @@ def test_a_size_line_is_bounded(excess: int, refused: bool) -> None:
     else:
         body.feed(line)
         assert body.feed(b"a") == b"a"
+
+
+@pytest.mark.parametrize("field", [b"X: " + b"y" * 32_000, b"X" * 32_000], ids=["value", "name"])
+def test_a_trailer_dripped_in_costs_no_more_than_its_length(field: bytes) -> None:
+    """A caller that sends 32 KiB byte by byte must not hold the loop (once it did, for 14 s)."""
+    body = ChunkedBody(LIMITS)
+    body.feed(b"0\r\n")
+    began = time.process_time()
+
+    feed(body, field)
+
+    assert not body.done
+    assert time.process_time() - began < 2.0
 
 
 @given(st.integers(0, 5000), st.binary(max_size=5000), st.integers(1, 700))
