@@ -47,6 +47,7 @@ _MEANING: Final = {
     b"keep-alive": HOP,
     b"proxy-connection": HOP,
 }
+_FRAMING: Final = frozenset((LENGTH, CODING))
 
 
 class Field(NamedTuple):
@@ -130,6 +131,9 @@ def _read_line(line: bytes) -> Field:
     name, value = match[1], match[2].strip(b" \t")
     meaning = _MEANING.get(name.lower(), 0)
     number = 0
+    if meaning in _FRAMING and b"\t" in match[2]:
+        # RFC 9110 section 5.6.3 allows it around a value, but nginx does not take it for white space.
+        raise Refused(Reason.BAD_LENGTH if meaning == LENGTH else Reason.BAD_CODING)
     if meaning == LENGTH:
         number = _length_of(value)
     elif meaning == CONNECTION:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import pytest
 from sidecar.exchange import BodyState, WireError
 from sidecar.wire import REFUSALS, Reason
 from tests.sidecar.wire.desk import Desk
+from tests.sidecar.wire.nginx import Message, Nginx, nginx
 from tests.sidecar.wire.peers import run
 
 CORPUS = Path(__file__).parents[2] / "wire_corpus"
@@ -24,6 +26,7 @@ class Case(NamedTuple):
 
     expect: str
     data: bytes
+    nginx_refuses: bool
 
     @property
     def reason(self) -> Reason:
@@ -43,17 +46,15 @@ def read_case(path: Path) -> Case:
         text = text[: repeated.start()] + repeated[1] * int(repeated[2]) + text[repeated.end() :]
     expect = next(line for line in head.splitlines() if line.startswith("expect: "))
     return Case(
-        expect.removeprefix("expect: "), text.encode("ascii").decode("unicode_escape").encode("latin-1")
+        expect.removeprefix("expect: "),
+        text.encode("ascii").decode("unicode_escape").encode("latin-1"),
+        "\nnginx: refuses" in head,
     )
 
 
 def cases(folder: str, expectation: str) -> list[Any]:
     found = [(path.stem, read_case(path)) for path in sorted((CORPUS / folder).glob("*.txt"))]
     return [pytest.param(case, id=name) for name, case in found if case.expect.startswith(expectation)]
-
-
-Message = tuple[bytes, bytes, bytes]
-"""Method, target, body."""
 
 
 def by_llhttp(data: bytes) -> list[Message]:
@@ -149,6 +150,34 @@ def test_a_request_that_passes_means_the_same_to_every_origin(case: Case, size: 
         assert by_h11(sent) == seen
         assert not desk.side.refusals
         assert sent.lower().count(b"\r\nhost: origin\r\n") == case.passing
+
+    run(story())
+
+
+@pytest.fixture(scope="module")
+def front() -> Iterator[Nginx]:
+    """An nginx for all cases."""
+    with nginx() as running:
+        yield running
+
+
+@pytest.mark.parametrize("case", cases("requests", "forwarded"))
+def test_nginx_reads_what_passes_as_we_do(front: Nginx, case: Case) -> None:
+    """The third origin: what was sent on is the same messages to nginx, or all of it is refused."""
+
+    async def story() -> None:
+        desk = Desk()
+        await desk.say(case.data)
+        await desk.answer_all()
+
+        seen = [
+            (exchange.method, exchange.target, exchange.request_body.data)
+            for exchange in desk.witness.exchanges
+        ]
+        if case.nginx_refuses:
+            assert await front.refuses(bytes(desk.up.written))
+        else:
+            assert await front.read(bytes(desk.up.written)) == seen
 
     run(story())
 
