@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
+import orjson
+
 from domain.exchange import ExchangeFacts, Outcome, Unobserved
 from domain.ingest_signal import IngestReputationSignal
 from domain.words import Direction, Source
@@ -24,7 +26,7 @@ from sidecar.exchange import (
     Verification,
 )
 from sidecar.journal.layout import LossReason
-from sidecar.providers.contract import Reader, Reading, UnreadableExchange
+from sidecar.providers.contract import Fault, Reader, Reading, UnreadableExchange
 from sidecar.trace import trace_context
 
 METHODS: Final = {
@@ -131,7 +133,7 @@ class TrafficObserver:
             _outcome(bool(signals), fault),
             fault,
             reading.unknown,
-            _unobserved(exchange),
+            _unobserved(exchange, fault),
             rejected,
             exchange.signature.value if exchange.signature else None,
             trace_context(exchange.request_header(b"traceparent")),
@@ -160,13 +162,27 @@ def _microseconds(start_ns: int, end_ns: int) -> int | None:
     return max(0, end_ns - start_ns) // 1000
 
 
-def _unobserved(exchange: Exchange) -> tuple[Unobserved, ...]:
+def _unobserved(exchange: Exchange, fault: str | None) -> tuple[Unobserved, ...]:
+    """Tell the bodies that were not wholly read, and why."""
     request, response = exchange.request_body, exchange.response_body
     if request is NO_BODY and response is NO_BODY:
         return ()
-    if request.state not in _NOT_WHOLE and response.state not in _NOT_WHOLE:
+    unreadable = fault == Fault.BODY_UNREADABLE
+    if not unreadable and request.state not in _NOT_WHOLE and response.state not in _NOT_WHOLE:
         return ()
     bodies = (("request", request), ("response", response))
-    return tuple(
+    told = tuple(
         Unobserved(name, _NOT_WHOLE[body.state]) for name, body in bodies if body.state in _NOT_WHOLE
     )
+    return (*told, Unobserved(_unreadable_body(exchange), "unreadable")) if unreadable else told
+
+
+def _unreadable_body(exchange: Exchange) -> str:
+    """Name the body in which a reader found no sense; of two JSON texts, the answer."""
+    if exchange.direction is Direction.WEBHOOK:
+        return "request"
+    try:
+        orjson.loads(exchange.request_body.data or b"null")
+    except ValueError:
+        return "request"
+    return "response"

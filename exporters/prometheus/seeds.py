@@ -62,7 +62,7 @@ EXPORT_DROPPED: Final = (
 )
 FAULTS: Final = ("body_cut", "body_empty", "body_undecodable", "body_unreadable", "data_missing")
 """Why readers cannot read (`sidecar.providers.contract`)."""
-BODIES_UNOBSERVED: Final = tuple(product(DIRECTIONS, ("cut", "undecodable")))
+BODIES_UNOBSERVED: Final = tuple(product(DIRECTIONS, ("cut", "undecodable", "unreadable")))
 REFUSALS: Final = (
     "authority_mismatch", "bad_chunk", "bad_coding", "bad_field", "bad_host", "bad_length", "bad_message",
     "bad_method", "bad_start_line", "bad_target", "bad_trailer", "bad_version", "bare_cr", "bare_lf",

@@ -12,7 +12,7 @@ from domain.ingest_signal import IngestReputationSignal
 from domain.redaction import Redactor, RemoteJidMode
 from domain.words import Direction, SignalType, Source
 from sidecar import providers
-from sidecar.exchange import Body, BodyState, Exchange, Release, Signature, WireError
+from sidecar.exchange import NO_BODY, Body, BodyState, Exchange, Release, Signature, WireError
 from sidecar.journal.layout import LossReason
 from sidecar.observation import BodyTap
 from sidecar.observer import RouteReading, TrafficObserver
@@ -164,6 +164,32 @@ def test_bodies_that_were_not_wholly_seen_are_told() -> None:
         Unobserved("request", "cut"),
         Unobserved("response", "undecodable"),
     )
+
+
+@pytest.mark.parametrize(
+    ("exchange", "body"),
+    [
+        (callback(request_body=Body(b"{", BodyState.WHOLE)), "request"),
+        (send(request_body=Body(b"to=1", BodyState.WHOLE)), "request"),
+        (send(response_body=Body(b"<html>", BodyState.WHOLE)), "response"),
+        (
+            send(
+                b"/instance/vendas-01/status",
+                method=b"GET",
+                request_body=NO_BODY,
+                response_body=Body(b"<", BodyState.WHOLE),
+            ),
+            "response",
+        ),
+        (send(response_body=json_body({"success": "maybe"})), "response"),
+    ],
+)
+def test_a_body_without_sense_is_told_as_unreadable(exchange: Exchange, body: str) -> None:
+    """It was seen to its last byte, and is not what the provider's tables know."""
+    journal, _ = observed(exchange)
+
+    assert journal.facts[0].fault == "body_unreadable"
+    assert journal.facts[0].unobserved == (Unobserved(body, "unreadable"),)
 
 
 def test_a_wire_failure_is_a_failed_message_and_an_exchange_without_upstream_time() -> None:
