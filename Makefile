@@ -29,7 +29,7 @@ test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 vectors: $(READY) ## run recorded rule cases: DIR=... (default: those of the tests)
-	@$(BIN)/python -m tests.vectors $(DIR)
+	@$(BIN)/python -m tests.vectors $(if $(DIR),"$(DIR)")
 
 fixtures: $(READY) ## run recorded provider traffic: DIR=... (default: that of the tests)
 	@$(BIN)/python -m tests.fixtures $(DIR)

@@ -16,17 +16,26 @@ from domain.reputation import (
     warm_up_phase,
 )
 from domain.rules import RULES, RuleSet
-from domain.snapshot import from_json
 from domain.words import CooldownReason, Millis
 from tests.vectors.reference import count_every_report, evaluate_reputation
-from tests.vectors.reference_health import Pipeline, signal_of
+from tests.vectors.reference_health import WINDOW_MS, Pipeline, signal_of
 from tests.vectors.reference_traffic import dispatch_outcome, webhook_events
-from tests.vectors.wire import Json, alerts_json, fact_of, iso, millis, reputation_of, snapshot_json
+from tests.vectors.wire import (
+    Json,
+    alerts_json,
+    fact_of,
+    iso,
+    js_date,
+    millis,
+    reputation_of,
+    snapshot_json,
+    snapshot_of,
+)
 
 
 def evaluate_window_case(case: Json, rules: RuleSet = RULES) -> Json:
     """A snapshot gives points, alerts and a reason to rest."""
-    window = evaluate_window(measures(from_json(case)), rules)
+    window = evaluate_window(measures(snapshot_of(case)), rules)
     return {
         "scoreDelta": window.score_delta,
         "alerts": alerts_json(window.alerts),
@@ -37,13 +46,13 @@ def evaluate_window_case(case: Json, rules: RuleSet = RULES) -> Json:
 
 def evaluator_sequence_case(case: Json, rules: RuleSet = RULES) -> Json:
     """A state goes through evaluations and operator marks."""
-    state = reputation_of(case["initial"]) if case["initial"] else Reputation(score=rules.score_initial)
+    state = reputation_of(case["initial"]) if case.get("initial") else Reputation(score=rules.score_initial)
     steps = []
     for step in case["steps"]:
         clock = millis(step["at"])
         match step["op"]:
             case "evaluate":
-                state = evaluate_reputation(state, from_json(step["signals"]), clock, rules)
+                state = evaluate_reputation(state, snapshot_of(step.get("signals")), clock, rules)
             case "enter_cooldown":
                 state = enter_of_reference(state, CooldownReason(step["reason"]), clock)
             case "exit_cooldown":
@@ -62,7 +71,7 @@ def evaluator_sequence_case(case: Json, rules: RuleSet = RULES) -> Json:
                 "riskLevel": risk_level(state, rules).value.lower(),
                 "canDispatch": [
                     {"at": iso(clock + offset), "value": can_dispatch(state)}
-                    for offset in case["probe_offsets_ms"]
+                    for offset in case.get("probe_offsets_ms", ())
                 ],
             }
         )
@@ -93,10 +102,10 @@ def _queries(state: Reputation, now: Millis, rules: RuleSet) -> Json:
 def snapshot_case(case: Json) -> Json:
     """Signals give a snapshot."""
     until = millis(case["now"])
-    since = until - case["windowMs"]
+    since = until - case.get("windowMs", WINDOW_MS)
     own = [s for s in case["signals"] if s["instanceId"] == case["instanceId"]]
     facts = [fact for seq, signal in enumerate(own) if (fact := fact_of(signal, seq)) is not None]
-    dates = [millis(s["occurredAt"]) for s in own if s.get("occurredAt") is not None]
+    dates = [at for signal in own if (at := _date(signal)) is not None]
     return {
         "snapshot": snapshot_json(count_every_report(facts, since, until)),
         "signalsInWindow": sum(since <= at <= until for at in dates),
@@ -112,9 +121,11 @@ def timeline_case(case: Json) -> Json:
     """Bounds select signals; two orders."""
     since, until = millis(case["since"]), millis(case["until"])
     inside = [
-        (millis(signal["occurredAt"]), arrival, signal["id"])
+        (at, arrival, signal["id"])
         for arrival, signal in enumerate(case["signals"])
-        if signal["instanceId"] == case["instanceId"] and since <= millis(signal["occurredAt"]) <= until
+        if signal["instanceId"] == case["instanceId"]
+        and (at := _date(signal)) is not None
+        and since <= at <= until
     ]
     arrived = [identity for _, _, identity in inside]
     return {
@@ -122,6 +133,12 @@ def timeline_case(case: Json) -> Json:
         "inMemoryOrder": arrived,
         "orderedByOccurredAt": [identity for _, _, identity in sorted(inside)],
     }
+
+
+def _date(signal: Json) -> Millis | None:
+    """Give a signal's date, None for an invalid one."""
+    recorded = signal.get("occurredAt")
+    return None if recorded is None else js_date(recorded)
 
 
 def health_case(case: Json) -> Json:

@@ -15,9 +15,14 @@ from domain.reputation import (
 from domain.signal import SEVERITY_OF, SIGNAL_OF
 from domain.words import Connection, EventType, HealthEvent, Lifecycle, Millis, SignalType
 from tests.vectors.reference import count_every_report, evaluate_reputation
-from tests.vectors.wire import Json, alerts_json, fact_of, millis, reputation_of, snapshot_json
+from tests.vectors.wire import Json, alerts_json, fact_of, millis, normal, reputation_of, snapshot_json
 
 WINDOW_MS = 30 * 60_000
+INSTANCE_ID = "i-1"
+COMPANY_ID = "c-1"
+"""The one instance of the recorded pipelines, and whose it is; neither stands in a case's input."""
+
+_CARRIED = ("source", "instanceId", "occurredAt", "messageId", "remoteJid", "isGroup", "latencyMs")
 
 
 class Instance(NamedTuple):
@@ -31,12 +36,13 @@ class Pipeline:
     """One instance's store, reputation and lifecycle over the steps of a case."""
 
     def __init__(self, case: Json) -> None:
-        stored = case["instance"]
+        stored = case.get("instance")
         self._instance = stored and Instance(
             Lifecycle(stored["lifecycleStatus"]), Connection(stored["connectionStatus"])
         )
-        self._reputation = reputation_of(case["reputation"]) if case["reputation"] else Reputation()
+        self._reputation = reputation_of(case["reputation"]) if case.get("reputation") else Reputation()
         self._facts: list[Fact] = []
+        self._stored = 0
 
     def step(self, step: Json) -> Json:
         """Do one step and give what the vectors recorded of it."""
@@ -54,8 +60,9 @@ class Pipeline:
         raise AssertionError(step["op"])
 
     def _append(self, signal: Json) -> None:
-        fact = fact_of(signal, len(self._facts))
-        if fact is not None:
+        self._stored += 1
+        fact = fact_of(signal, self._stored)
+        if fact is not None and fact.instance_id == INSTANCE_ID:
             self._facts.append(fact)
 
     def _ingest(self, step: Json) -> Json:
@@ -68,11 +75,17 @@ class Pipeline:
 
     def _evaluate(self, clock: Millis, reason: str, now: str) -> Json:
         if self._instance is None:
-            return {"error": "Instance not found", "signalsStored": len(self._facts)}
+            return {"error": "Instance not found", "signalsStored": self._stored}
         snapshot = count_every_report(self._facts, clock - WINDOW_MS, clock)
         self._reputation = evaluate_reputation(self._reputation, snapshot, clock)
         events = [
-            {"type": kind.value, "occurredAt": now, "instanceId": "i-1", "companyId": "c-1", "reason": reason}
+            {
+                "type": kind.value,
+                "occurredAt": normal(now),
+                "instanceId": INSTANCE_ID,
+                "companyId": COMPANY_ID,
+                "reason": reason,
+            }
             for kind in self._live(self._reputation)
         ]
         reputation = self._reputation
@@ -149,7 +162,9 @@ def signal_of(event: Json) -> Json:
     if signal_type is None or signal_type is SignalType.SEND_LATENCY_OBSERVED:  # ours, allowed by Q13
         return None
     severity = "LOW" if signal_type.value == "QRCODE_REGENERATED" else SEVERITY_OF[signal_type].value  # Q36
-    carried = {key: event[key] for key in event if key not in ("type", "metadata")}
+    carried = {key: event[key] for key in _CARRIED if key in event}
+    if "occurredAt" in carried:
+        carried["occurredAt"] = normal(carried["occurredAt"])
     return {
         "type": signal_type.value,
         "severity": severity,

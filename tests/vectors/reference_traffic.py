@@ -6,7 +6,7 @@ The product's readers follow the providers' own fixtures instead.
 import re
 
 from tests.vectors.reference_health import signal_of
-from tests.vectors.wire import Json, iso, js_date
+from tests.vectors.wire import ABSENT, Json, iso, js_date, normal, truthy
 
 _STATUS = {
     "sent": "MESSAGE_SENT",
@@ -20,9 +20,11 @@ _CONNECTION = {
     "qrcode": "CONNECTION_QRCODE",
     "error": "CONNECTION_ERROR",
 }
-_ABSENT = object()
-"""What JavaScript calls undefined: left out of the JSON, where null stays."""
-
+_READING_DATA = (
+    "connection.update", "messages.upsert", "message.received", "message.sent", "send-message",
+    "messages.update",
+)  # fmt: skip
+_WITHOUT_DATA = {"qrcode.updated": "CONNECTION_QRCODE", "groups.upsert": "GROUP_JOINED"}
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -31,16 +33,9 @@ def webhook_events(payload: Json, clock: str) -> Json:
     value = payload.get("data_value")
     data = value if value is not None else payload.get("data")
     kind = payload.get("event")
-    if kind in (
-        "connection.update",
-        "messages.upsert",
-        "message.received",
-        "message.sent",
-        "send-message",
-    ) or (kind == "messages.update"):
-        if data is None:
-            return {"error": "TypeError"}
-        data = data if isinstance(data, dict) else {}
+    if kind in _READING_DATA and data is None:
+        return {"error": "TypeError"}
+    data = data if isinstance(data, dict) else {}
     made = _made(kind, payload, data, clock)
     return {"events": [] if made is None else [_compact(made)]}
 
@@ -49,30 +44,29 @@ def _made(kind: Json, payload: Json, data: Json, clock: str) -> Json:
     if kind in ("messages.upsert", "message.received"):
         return _upserted(payload, data, clock)
     if kind in ("message.sent", "send-message"):
-        metadata = {"messageType": data.get("type", _ABSENT), "status": data.get("status", _ABSENT)}
-        return _event(
-            "MESSAGE_SENT", payload, _either(data, payload), data, metadata, data.get("to", _ABSENT)
-        )
-    if kind == "messages.update" and data.get("status") in _STATUS:
-        status = data["status"]
+        metadata = {"messageType": data.get("type", ABSENT), "status": data.get("status", ABSENT)}
+        return _event("MESSAGE_SENT", payload, _either(data, payload), data, metadata, data.get("to", ABSENT))
+    status = data.get("status") if isinstance(data.get("status"), str) else None
+    if kind == "messages.update" and status in _STATUS:
         return _event(_STATUS[status], payload, _either(data, payload), data, {"status": status})
-    if kind == "connection.update" and data.get("status") in _CONNECTION:
+    if kind == "connection.update" and status in _CONNECTION:
         metadata = {
-            "status": data["status"],
-            "phoneNumber": data.get("phone_number", _ABSENT),
-            "profileName": data.get("profile_name", _ABSENT),
+            "status": status,
+            "phoneNumber": data.get("phone_number", ABSENT),
+            "profileName": data.get("profile_name", ABSENT),
         }
-        return _event(_CONNECTION[data["status"]], payload, payload.get("timestamp"), {}, metadata)
-    bare = {"qrcode.updated": "CONNECTION_QRCODE", "groups.upsert": "GROUP_JOINED"}.get(kind)
-    return bare and _event(bare, payload, payload.get("timestamp"), {}, {})
+        return _event(_CONNECTION[status], payload, payload.get("timestamp", ABSENT), {}, metadata)
+    bare = _WITHOUT_DATA.get(kind) if isinstance(kind, str) else None
+    return bare and _event(bare, payload, payload.get("timestamp", ABSENT), {}, {})
 
 
 def _upserted(payload: Json, data: Json, clock: str) -> Json:
-    if data.get("is_group"):
+    if truthy(data.get("is_group")):
         return None
-    at = data.get("timestamp") or payload.get("timestamp") or clock
-    own = bool(data.get("fromMe"))
-    metadata: Json = {"messageType": data.get("type", _ABSENT)}
+    at = _either(data, payload)
+    at = at if truthy(at) else clock
+    own = truthy(data.get("fromMe"))
+    metadata: Json = {"messageType": data.get("type", ABSENT)}
     if data.get("type") == "text" and isinstance(data.get("content"), str):
         metadata["text"] = data["content"]
     for key, name in (
@@ -87,33 +81,37 @@ def _upserted(payload: Json, data: Json, clock: str) -> Json:
         metadata |= {"fromMe": True, "sentBy": "INSTANCE"}
     else:
         pushed = data.get("push_name")
-        metadata["pushName"] = data.get("from_name", _ABSENT) if pushed is None else pushed
+        metadata["pushName"] = data.get("from_name", ABSENT) if pushed is None else pushed
     event = _event(
         "MESSAGE_SENT" if own else "MESSAGE_RECEIVED",
         payload,
         at,
         data,
         metadata,
-        data.get("to", _ABSENT) if own else data.get("from", _ABSENT),
+        data.get("to", ABSENT) if own else data.get("from", ABSENT),
     )
-    if event["instanceId"] is _ABSENT or not event["instanceId"]:
-        event["instanceId"] = payload.get("instance_name") or ""
+    if not truthy(event["instanceId"]):
+        named = payload.get("instance_name")
+        event["instanceId"] = named if truthy(named) else ""
     return event
 
 
 def _either(data: Json, payload: Json) -> Json:
-    return data.get("timestamp") or payload.get("timestamp")
+    own = data.get("timestamp", ABSENT)
+    return own if truthy(own) else payload.get("timestamp", ABSENT)
 
 
 def _event(  # one event has this many parts
-    kind: str, payload: Json, at: Json, data: Json, metadata: Json, remote_jid: Json = _ABSENT
+    kind: str, payload: Json, at: Json, data: Json, metadata: Json, remote_jid: Json = ABSENT
 ) -> Json:
     return {
         "type": kind,
         "source": "WEBHOOK",
-        "instanceId": payload.get("instance_id") or payload.get("instance", _ABSENT),
-        "occurredAt": iso(js_date(at)),
-        "messageId": data.get("message_id", _ABSENT),
+        "instanceId": payload["instance_id"]
+        if truthy(payload.get("instance_id"))
+        else payload.get("instance", ABSENT),
+        "occurredAt": None if at is ABSENT else iso(js_date(at)),
+        "messageId": data.get("message_id", ABSENT),
         "remoteJid": remote_jid,
         "isGroup": False,
         "metadata": _compact(metadata),
@@ -121,14 +119,15 @@ def _event(  # one event has this many parts
 
 
 def _compact(event: Json) -> Json:
-    return {key: value for key, value in event.items() if value is not _ABSENT}
+    return {key: value for key, value in event.items() if value is not ABSENT}
 
 
 def dispatch_outcome(case: Json) -> Json:
     """Turn one dispatcher action and its provider outcome into events and their signals."""
-    action, capabilities, outcome = case["action"], case["providerCapabilities"], case["providerOutcome"]
+    action, outcome = case["action"], case.get("providerOutcome") or {}
+    capabilities = case.get("providerCapabilities") or ()
     method, capability, unsupported = _METHODS[action["type"]]
-    name = (case["instanceDisplayName"] or "").strip()
+    name = (case.get("instanceDisplayName") or "").strip()
     provider_name = name if _PROVIDER_NAME.fullmatch(name) else action["instanceId"]
     second = case["adapter"] == "message"
     if capability and capability not in capabilities:
@@ -140,7 +139,8 @@ def dispatch_outcome(case: Json) -> Json:
     calls = [{"method": method, "instanceId": provider_name}]
     if "throws" in outcome:
         return {"throws": outcome["throws"], "providerCalls": calls}
-    result = outcome.get("result", {"success": True})
+    answers = action["type"] not in _WITHOUT_RESULT and outcome.get("result")
+    result: Json = outcome["result"] if answers else {"success": True}
     error = result.get("error")
     if not result["success"] and error is None and not second:
         error = "Dispatch failed"
@@ -158,11 +158,14 @@ _METHODS = {
     "AUDIO": ("sendAudio", "sendAudio", "audio"),
     "REACTION": ("sendReaction", "sendReaction", "reactions"),
 }
+_WITHOUT_RESULT = ("SET_PRESENCE", "MARK_AS_READ")
+"""Actions whose provider call answers nothing: they succeed or throw."""
+
 _SUCCESS = {"SEND_REACTION": "REACTION_SENT", "REACTION": "REACTION_SENT", "SET_PRESENCE": "PRESENCE_SET"}
 
 
 def _dispatched(case: Json, result: Json) -> Json:
-    action, clock = case["action"], case["now"]
+    action, clock = case["action"], normal(case["now"])
     kind = action["type"]
     second = case["adapter"] == "message"
     metadata = _message_metadata(action) if second else _action_metadata(action)
@@ -171,8 +174,8 @@ def _dispatched(case: Json, result: Json) -> Json:
         "source": "DISPATCH",
         "instanceId": action["instanceId"],
         "occurredAt": clock,
-        "messageId": action["messageId"] if kind == "MARK_AS_READ" else result.get("messageId", _ABSENT),
-        "remoteJid": action.get("to", _ABSENT),
+        "messageId": action["messageId"] if kind == "MARK_AS_READ" else result.get("messageId", ABSENT),
+        "remoteJid": action.get("to", ABSENT),
         "isGroup": False,
         "metadata": metadata,
     }
