@@ -50,6 +50,9 @@ native: $(READY) ## the compose wiring without containers: a real Prometheus, sc
 chaos: $(READY) ## kills, outages and full disks at length; make test runs a short form
 	@SIDECAR_CHAOS=full $(BIN)/python -m pytest -q tests/chaos $(ARGS)
 
+soak: $(READY) ## mixed load, faults in turn, hostile peers: ARGS="--minutes 480"; make test runs a short form
+	@$(BIN)/python -m tests.soak $(ARGS)
+
 package: $(READY) ## build dist/, install the wheel with its locked run-time dependencies only, run the demo from it
 	@rm -rf dist && $(BIN)/python -m hatchling build -d dist
 	@$(PYTHON) -m venv dist/venv
@@ -76,4 +79,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --extra parquet --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
-.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos package docs lint format lock
+.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos soak package docs lint format lock

@@ -1,0 +1,79 @@
+"""What is watched over time: memory and file handles by process, and whether they grow."""
+
+import time
+from typing import Final, NamedTuple
+
+import psutil
+
+from tests.e2e.sidecars import Sidecar
+
+MIB: Final = 1 << 20
+SLOPE_MAX_MIB_AN_HOUR: Final = 1.0
+NOISE_MIB: Final = 6.0
+"""What one process may gain within the hour whatever the slope: allocators settle, caches fill."""
+HANDLES_SPARE: Final = 12
+"""Pooled provider connections and open segments come and go."""
+
+
+class Sample(NamedTuple):
+    """One look at one process, in a calm moment.
+
+    Attributes:
+        at: monotonic seconds.
+        pid: a killed process starts anew.
+    """
+
+    role: str
+    pid: int
+    at: float
+    rss_bytes: int
+    handles: int
+
+
+class Growth(NamedTuple):
+    """How one process changed from its first look to its last."""
+
+    role: str
+    hours: float
+    rss_mib: float
+    handles: int
+    peak_mib: float
+
+    @property
+    def flat(self) -> bool:
+        """Whether it stayed within the bounds."""
+        allowed = NOISE_MIB + SLOPE_MAX_MIB_AN_HOUR * self.hours
+        return self.rss_mib <= allowed and self.handles <= HANDLES_SPARE
+
+
+def look(running: Sidecar) -> list[Sample]:
+    """Look at the supervisor and its children now."""
+    parent = psutil.Process(running.process.pid)
+    now = time.monotonic()
+    samples = [Sample("supervisor", parent.pid, now, parent.memory_info().rss, parent.num_fds())]
+    for child in parent.children():
+        role = " ".join(child.cmdline()).strip().removeprefix("sidecar: ")
+        samples.append(Sample(role, child.pid, now, child.memory_info().rss, child.num_fds()))
+    return samples
+
+
+def growths(samples: list[Sample]) -> list[Growth]:
+    """Compare each process's second look (the first warms up) with its last; those looked at thrice only."""
+    by_process: dict[tuple[str, int], list[Sample]] = {}
+    for sample in samples:
+        by_process.setdefault((sample.role, sample.pid), []).append(sample)
+    found = []
+    for (role, _), looks in by_process.items():
+        if len(looks) < 3:
+            continue
+        first, last = looks[1], looks[-1]
+        found.append(
+            Growth(
+                role,
+                (last.at - first.at) / 3600,
+                (last.rss_bytes - first.rss_bytes) / MIB,
+                last.handles - first.handles,
+                max(one.rss_bytes for one in looks) / MIB,
+            )
+        )
+    return found
