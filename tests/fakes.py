@@ -2,11 +2,12 @@
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 
 from domain.errors import StoreUnavailable
+from domain.forget import REFERENCE_PREFIX, ForgottenPage, References, RowKey
 from domain.health_ports import (
     Checkpoint,
     DecisionKey,
@@ -105,7 +106,7 @@ class InMemoryStore:
         """Read one page."""
         rows = [
             row
-            for row in self._tables.signals.get(query.instance_id, {}).values()
+            for row in map(_shown, self._tables.signals.get(query.instance_id, {}).values())
             if query.since <= row.occurred_at <= query.until
             and (not query.types or row.type in query.types)
             and (not query.severities or row.severity in query.severities)
@@ -149,6 +150,41 @@ class InMemoryStore:
             if row.message_id:
                 tables.by_message[instance_id, row.message_id].remove(row.id)
         return len(old)
+
+    def forget(
+        self,
+        instance_id: str,
+        remote_jids: Collection[str],
+        references: References,
+        after: RowKey | None,
+        limit: int,
+    ) -> ForgottenPage:
+        """Blank ids; a reference stands where the message id stood, `timeline` does not show it."""
+        rows = self._tables.signals.get(instance_id, {})
+        behind = sorted((r.seq, r.id) for r in rows.values() if after is None or (r.seq, r.id) > after)[
+            :limit
+        ]
+        page = [rows[signal_id] for _, signal_id in behind]
+        meant = [
+            row
+            for row in page
+            if (row.remote_jid in remote_jids if remote_jids else _shown(row).message_id or row.remote_jid)
+        ]
+        blanked = {row.id for row in meant}
+        for message_id in {row.message_id for row in meant if _shown(row).message_id}:
+            assert message_id is not None
+            ids = self._tables.by_message.pop((instance_id, message_id))
+            reference = references(instance_id, message_id)
+            self._tables.by_message[instance_id, reference] = ids
+            rows.update({i: rows[i]._replace(message_id=reference, remote_jid=None) for i in ids})
+            blanked |= set(ids)
+        rows.update({row.id: rows[row.id]._replace(remote_jid=None) for row in meant})
+        last = behind[-1] if len(behind) == limit else None
+        return ForgottenPage(len(page), len(blanked), RowKey(*last) if last else None)
+
+    def scrub(self) -> bool:
+        """Nothing is left behind in memory."""
+        return True
 
     def due(self, now: Millis, limit: int) -> list[str]:
         """Give instances with a step due."""
@@ -404,6 +440,12 @@ class Transaction:
             for at, seq, signal_id in self._tables.by_date.get(span.instance_id, ())
             if span.since <= at <= span.until and (span.seq_max is None or seq <= span.seq_max)
         ]
+
+
+def _shown(row: RecordedSignal) -> RecordedSignal:
+    """Hide the reference of a forgotten message."""
+    forgotten = row.message_id is not None and row.message_id.startswith(REFERENCE_PREFIX)
+    return row._replace(message_id=None) if forgotten else row
 
 
 def _fact(row: RecordedSignal) -> Fact:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from domain.forget import REFERENCE_PREFIX
 from domain.health_ports import (
     Checkpoint,
     DecisionKey,
@@ -92,7 +93,12 @@ class SqlHealthReading:
 
     def reports(self, keys: Iterable[tuple[str, str]]) -> list[Fact]:
         """Give every fact of these (instance id, message id), in any order."""
-        return self._facts(self._each(asked.REPORTS, list(keys), REPORTS_MAX))
+        named: list[tuple[str, str]] = []
+        forgotten: list[tuple[str, str]] = []
+        for key in keys:
+            (forgotten if key[1].startswith(REFERENCE_PREFIX) else named).append(key)
+        rows = self._each(asked.REPORTS, named, REPORTS_MAX)
+        return self._facts(rows + self._each(asked.FORGOTTEN_REPORTS, forgotten, REPORTS_MAX))
 
     def evidence(self, span: Span, types: Sequence[SignalType], limit: int) -> list[str]:
         """Give ids of facts of these types inside the span, newest first by (occurred_at, seq)."""

@@ -36,8 +36,8 @@ class PerKey(NamedTuple):
     postgresql: str
 
 
-_FACT: Final = """t."instanceId", t.id, t.seq, t.type, t.source, t."occurredAt", t."messageId", t."isGroup",
-    t."latencyMs" """
+_FACT: Final = """t."instanceId", t.id, t.seq, t.type, t.source, t."occurredAt",
+    COALESCE(t."messageId", t."messageRef"), t."isGroup", t."latencyMs" """
 _STATE: Final = """t."instanceId", t."stateAt", t."stateSeq", t."stateActions", t."dueAt", t."stateVersion",
     t."stateSetting", t.state, t.score, t."temperatureLevel", t.trend, t."riskLevel", t.lifecycle,
     t."cooldownReason", t."cooldownStartedAt", t."cooldownCount", t."lastHumanInteractionAt",
@@ -84,6 +84,12 @@ FACTS: Final = _per_key(
 )
 REPORTS: Final = _per_key(
     'SELECT {fact} FROM reputation_signal AS t WHERE t."instanceId" = {0} AND t."messageId" = {1} '
+    "LIMIT {limit}",
+    "text",
+    "text",
+)
+FORGOTTEN_REPORTS: Final = _per_key(
+    'SELECT {fact} FROM reputation_signal AS t WHERE t."instanceId" = {0} AND t."messageRef" = {1} '
     "LIMIT {limit}",
     "text",
     "text",

@@ -20,7 +20,7 @@ from exporters.sql.schema import (
     signal_gap,
 )
 
-SIGNAL_COLUMNS: Final = tuple(column.name for column in reputation_signal.columns)
+SIGNAL_COLUMNS: Final = tuple(c.name for c in reputation_signal.columns if c.name != "messageRef")
 HEAD_COLUMNS: Final = ("provider", "aliases", "lastSeq", "lastSignalAt", "connection", "connectionAt")
 KEYS_MAX: Final = 1000
 """Keys looked up at once; bounds the statement, not the batch."""

@@ -1,12 +1,13 @@
 """A store looked at from outside: no lock, no migration, nothing written; also beside a running sidecar."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, func, inspect, select
 
 from domain.errors import StoreUnavailable
+from domain.forget import ForgottenPage, References, RowKey
 from domain.words import Millis
 from exporters.sql.engine import available, sqlite_path
 from exporters.sql.evaluating import SqlEvaluating
@@ -126,6 +127,23 @@ class ReadOnlyStore(SqlStore):
         """Refuse."""
         _refuse()
         return super().drop_before(horizon, limit)
+
+    def forget(
+        self,
+        instance_id: str,
+        remote_jids: Collection[str],
+        references: References,
+        after: RowKey | None,
+        limit: int,
+    ) -> ForgottenPage:
+        """Refuse."""
+        _refuse()
+        return super().forget(instance_id, remote_jids, references, after, limit)
+
+    def scrub(self) -> bool:
+        """Refuse."""
+        _refuse()
+        return super().scrub()
 
     def _check_file(self) -> None:
         if self._sqlite and not sqlite_path(self._url).is_file():

@@ -7,11 +7,11 @@ migrations only; a test holds both together.
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
 from exporters.sql.types import EpochMillis, Json
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every schema this program knows, oldest first; the last is the one it works with."""
 
 VERSION_TABLE: Final = "reputation_schema"
@@ -21,6 +21,8 @@ metadata: Final = MetaData()
 
 BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
 """Text in the order of its code points, the same on both databases and in Python."""
+
+_FORGOTTEN: Final = text('"messageRef" IS NOT NULL')
 
 reputation_signal: Final = Table(
     "reputation_signal",
@@ -41,14 +43,23 @@ reputation_signal: Final = Table(
     Column("recordedAt", EpochMillis, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("traceId", Text),
+    # Stands for a message id that was forgotten, so that its reports still count as one (domain/forget.py).
+    Column("messageRef", Text),
     # Names as the reference's ORM gives them, so that an adopted table has each index once.
     Index("reputation_signal_instanceId_occurredAt_idx", "instanceId", "occurredAt"),
     Index("reputation_signal_instanceId_type_occurredAt_idx", "instanceId", "type", "occurredAt"),
     Index("reputation_signal_instanceId_source_occurredAt_idx", "instanceId", "source", "occurredAt"),
     Index("reputation_signal_instanceId_messageId_idx", "instanceId", "messageId"),
     Index("reputation_signal_instanceId_seq_idx", "instanceId", "seq"),
+    Index(
+        "reputation_signal_instanceId_messageRef_idx",
+        "instanceId",
+        "messageRef",
+        postgresql_where=_FORGOTTEN,
+        sqlite_where=_FORGOTTEN,
+    ),
 )
-"""The facts, insert-only."""
+"""The facts, insert-only; forgetting blanks ids."""
 
 instance_reputation: Final = Table(
     "instance_reputation",

@@ -2,16 +2,18 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from domain.errors import StoreUnavailable
+from domain.forget import ForgottenPage, References, RowKey
 from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
 from domain.timeline import TimelinePage, TimelineQuery
 from domain.words import Millis
 from exporters.sql.engine import available, parse_url, reader, sqlite_path, writer
 from exporters.sql.evaluating import SqlEvaluating
+from exporters.sql.forgetting import blank_page, overwrite_freed, scrub_file
 from exporters.sql.health_reading import SqlHealthReading
 from exporters.sql.health_statements import health_statements
 from exporters.sql.hot import hot_statements
@@ -149,6 +151,30 @@ class SqlStore:
         self._check_open()
         with available():
             return drop_before(self._writer, horizon, limit)
+
+    def forget(
+        self,
+        instance_id: str,
+        remote_jids: Collection[str],
+        references: References,
+        after: RowKey | None,
+        limit: int,
+    ) -> ForgottenPage:
+        """Blank ids among the next `limit` rows of an instance, see `domain.forget`."""
+        self._check_open()
+        with available(), self._writer.connect() as connection, connection.begin():
+            if self._sqlite:
+                overwrite_freed(connection)
+            behind = after or RowKey(-1, "")
+            return blank_page(connection, instance_id, remote_jids, references, behind, limit)
+
+    def scrub(self) -> bool:
+        """Leave no earlier form of a row in a SQLite file; PostgreSQL's dead rows are for its VACUUM."""
+        self._check_open()
+        if not self._sqlite:
+            return False
+        with available():
+            return scrub_file(self._writer, sqlite_path(self._url).stat().st_size)
 
     @contextmanager
     def evaluating(self, instance_ids: Sequence[str]) -> Iterator[SqlEvaluating]:

@@ -22,6 +22,7 @@ from domain.words import Millis, SignalType, Source
 from exporters.sql.schema import reputation_signal
 
 _S: Final = reputation_signal.c
+_MESSAGE: Final = func.coalesce(_S.messageId, _S.messageRef)
 _KINDS: Final = {member.value: kind for member, kind in KIND_OF.items()}
 _MEASURES: Final = {
     DELIVERED: (LATENCY_SUM, LATENCY_COUNT),
@@ -33,19 +34,19 @@ def window_count(instance_id: str, since: Millis, until: Millis) -> Select[Any]:
     """Ask for each type: facts counted, those of a group, sum and number of their latencies."""
     own_read = and_(_S.type == SignalType.MESSAGE_READ.value, _S.source == Source.DISPATCH.value)
     # Each message counts once a type, by its first fact in the window.
-    order = func.row_number().over(partition_by=(_S.type, _S.messageId), order_by=(_S.occurredAt, _S.seq))
+    order = func.row_number().over(partition_by=(_S.type, _MESSAGE), order_by=(_S.occurredAt, _S.seq))
     facts = (
-        select(_S.type, _S.messageId, _S.isGroup, _S.latencyMs, order.label("nth"))
+        select(_S.type, _MESSAGE.label("message"), _S.isGroup, _S.latencyMs, order.label("nth"))
         .where(_S.instanceId == instance_id, _S.occurredAt >= since, _S.occurredAt <= until, not_(own_read))
         .subquery()
         .c
     )
     counts = or_(
-        facts.nth == 1, facts.messageId.is_(None), facts.type == SignalType.SEND_LATENCY_OBSERVED.value
+        facts.nth == 1, facts.message.is_(None), facts.type == SignalType.SEND_LATENCY_OBSERVED.value
     )
     measured = case((counts, facts.latencyMs))
-    of_group = func.count(case((facts.isGroup, facts.messageId)).distinct()) + func.count(
-        case((and_(facts.isGroup, facts.messageId.is_(None)), 1))
+    of_group = func.count(case((facts.isGroup, facts.message)).distinct()) + func.count(
+        case((and_(facts.isGroup, facts.message.is_(None)), 1))
     )
     return select(
         facts.type, func.count(case((counts, 1))), of_group, func.sum(measured), func.count(measured)
