@@ -60,6 +60,9 @@ package: $(READY) ## build dist/, install the wheel with its locked run-time dep
 	@dist/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
 	@cd dist && venv/bin/sidecar --version && venv/bin/sidecar demo --duration 5
 
+conformance: $(READY) ## the API against its own OpenAPI at length; make test runs a short form
+	@CONFORMANCE_EXAMPLES=300 $(BIN)/python -m pytest -q tests/sidecar/api/test_conformance.py $(ARGS)
+
 docs: $(READY) ## renew what the docs print from the code
 	@$(BIN)/python -m docs.print_tables
 	@$(BIN)/python -m sidecar.api > docs/openapi.json
@@ -79,4 +82,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --extra parquet --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
-.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos soak package docs lint format lock
+.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos conformance soak package docs lint format lock

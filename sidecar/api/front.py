@@ -16,7 +16,7 @@ from aiohttp import web
 from sidecar.api.body import read_body
 from sidecar.api.errors import ApiError
 from sidecar.api.security import GUARD
-from sidecar.api.session import COOKIE, SESSION_MS, SESSIONS, SignIn
+from sidecar.api.session import CHALLENGE, COOKIE, SESSION_MS, SESSIONS, SignIn
 
 STYLE: Final = "/*{{style}}*/"
 SCRIPT: Final = "/*{{script}}*/"
@@ -54,7 +54,7 @@ def signin_form(problem: str = "", status: int = 401) -> web.Response:
     page = signin_page()
     response = _response(Page(page.body.replace(PROBLEM, problem), page.policy))
     response.set_status(status)
-    response.headers["WWW-Authenticate"] = 'Bearer realm="reputation-sidecar"'
+    response.headers.update(CHALLENGE)
     return response
 
 

@@ -138,18 +138,24 @@ def _page(reading: ReadInstanceHealth, query: DecisionQuery, asked: str) -> byte
 
 async def decision(request: web.Request) -> web.Response:
     """Answer one decision, with its replay when asked for."""
-    decision_id = request.match_info["decisionId"][:DECISION_ID_MAX]
+    decision_id = request.match_info["decisionId"]
+    if len(decision_id) > DECISION_ID_MAX:
+        raise _unknown_decision()
     replayed = params.Query(request, DECISION_PARAMS).get(REPLAY) == "true"
     work = partial(_detail, evaluation_of(request), decision_id, replayed=replayed)
     body, etag = await request.app[READERS].questions.run(work)
     return unless_known(request, body, etag)
 
 
+def _unknown_decision() -> ApiError:
+    return ApiError(404, "unknown_decision", "there is no decision of this id")
+
+
 def _detail(evaluation: Evaluation, decision_id: str, *, replayed: bool) -> tuple[bytes, str]:
     """Read, replay and print one decision; on a reader's thread."""
     found = evaluation.reading.decision(decision_id)
     if found is None:
-        raise ApiError(404, "unknown_decision", "there is no decision of this id")
+        raise _unknown_decision()
     answer = msgspec.structs.asdict(decision_answer(found))
     if not replayed:
         return tagged(DecisionDetail(**answer))

@@ -12,7 +12,9 @@ from aiohttp import web
 
 from domain.signal import INSTANCE_ID_MAX
 from sidecar.api.errors import JSON, ErrorAnswer
-from sidecar.api.params import NO_CONTROLS, Param
+from sidecar.api.examples import BODIES, DECISION_EXAMPLE, TEXTS
+from sidecar.api.health import DECISION_ID_MAX
+from sidecar.api.params import INSTANCE_EXAMPLE, NO_CONTROLS, Param
 from sidecar.api.route import Access, Route
 
 API_VERSION: Final = "1.0.0"
@@ -30,6 +32,7 @@ _ERRORS: Final = {
     410: "Before the retention horizon.",
     413: "The body is too large.",
     414: "The query is too long.",
+    405: "This route does not take that method; `Allow` says which it takes.",
     415: "The body is not JSON.",
     429: "Too many at once; `Retry-After` says when to try again.",
     500: "A fault of the sidecar; its log has the cause.",
@@ -38,9 +41,21 @@ _ERRORS: Final = {
 _KNOWN: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
 _SECURITY: Final = {Access.GUARDED: _KNOWN, Access.OPEN: [], Access.AS_SET: [{}, *_KNOWN]}
 _PLAIN: Final = {str: "string", dict: "object"}
-_ALWAYS: Final = (400, 403, 500)
+_ALWAYS: Final = (400, 403, 405, 500)
 _GUARDED: Final = (401, 414, 429, 503)
 _WITH_BODY: Final = (408, 413, 415)
+_TEXT: Final = {"type": "string"}
+_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    "WWW-Authenticate": {"description": "How to show the token.", "required": True, "schema": _TEXT},
+    "Allow": {"description": "The methods of this route.", "required": True, "schema": _TEXT},
+    "ETag": {"description": "Of the JSON; changes with its bytes.", "schema": _TEXT},
+}
+_HEADERS_OF: Final = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
+_NOT_MODIFIED: Final = {
+    "description": "The caller holds these very bytes.",
+    "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+}
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
@@ -68,10 +83,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "responses": {
-                str(status): {"description": text, "content": {JSON: {"schema": _ref(ErrorAnswer)}}}
-                for status, text in _ERRORS.items()
-            },
+            "headers": _HEADERS,
+            "responses": {str(status): _error(status) for status in _ERRORS},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "SIDECAR_ADMIN_TOKEN"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "sidecar_session"},
@@ -97,23 +110,43 @@ def _operation(route: Route) -> dict[str, Any]:
         "security": _SECURITY[route.access],
     }
     if route.body is not None:
-        content = {JSON: {"schema": _ref(route.body)}}
+        content = {JSON: _media(route.body)}
         operation["requestBody"] = {"required": route.body_required, "content": content}
     return operation
 
 
+def _error(status: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": _ERRORS[status], "content": {JSON: _media(ErrorAnswer)}}
+    name = _HEADERS_OF.get(status)
+    if name is not None:
+        answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"}}
+    return answer
+
+
+_IN_PATH: Final[dict[str, dict[str, Any]]] = {
+    "instanceId": {
+        "description": "Percent-encoded once; a slash is written %2F.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": INSTANCE_ID_MAX, "pattern": NO_CONTROLS},
+        "example": INSTANCE_EXAMPLE,
+    },
+    "decisionId": {
+        "description": "`id` of a decision.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": DECISION_ID_MAX, "pattern": NO_CONTROLS},
+        "example": DECISION_EXAMPLE,
+    },
+}
+
+
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     names = [part.strip("{}") for part in route.path.split("/") if part.startswith("{")]
-    description = "Percent-encoded once; a slash is written %2F."
-    schema = {"type": "string", "minLength": 1, "maxLength": INSTANCE_ID_MAX, "pattern": f"^{NO_CONTROLS}$"}
-    return [
-        {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
-        for name in names
-    ]
+    return [{"name": name, "in": "path", "required": True} | _IN_PATH[name] for name in names]
 
 
 def _parameter(param: Param[Any]) -> dict[str, Any]:
-    form = {"style": "form", "explode": False} if param.several else {}
+    form: dict[str, Any] = {"style": "form", "explode": False} if param.several else {}
+    if param.example:
+        shown = param.example.split(",") if param.several else param.example
+        form["example"] = int(param.example) if param.schema.get("type") == "integer" else shown
     return {
         "name": param.name,
         "in": "query",
@@ -128,11 +161,13 @@ def _responses(route: Route) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "As asked."}
     content: dict[str, Any] = {}
     if route.answer is not None:
-        content[JSON] = {"schema": _ref(route.answer)}
+        content[JSON] = _media(route.answer)
     for form, what in (route.also or {}).items():
         members = get_args(what) or (what,)
         refs = [_ref(one) for one in members if issubclass(one, msgspec.Struct)]
         content[form] = {"schema": {"oneOf": refs} if refs else {"type": _PLAIN[what]}}
+        if form in TEXTS:
+            content[form]["example"] = TEXTS[form]
     if content:
         success["content"] = content
     statuses = {*_ALWAYS, *route.errors}
@@ -143,8 +178,16 @@ def _responses(route: Route) -> dict[str, Any]:
     }
     if route.failure is not None:
         either = {"anyOf": [_ref(route.failure), _ref(ErrorAnswer)]}
-        errors["400"] = {"description": _ERRORS[400], "content": {JSON: {"schema": either}}}
+        content = {JSON: {"schema": either, "example": BODIES[route.failure]}}
+        errors["400"] = {"description": _ERRORS[400], "content": content}
+    if route.tagged:
+        success["headers"] = {"ETag": {"$ref": "#/components/headers/ETag"}}
+        errors["304"] = _NOT_MODIFIED
     return {str(route.status): success, **errors, **(route.more or {})}
+
+
+def _media(one: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"schema": _ref(one), "example": BODIES[one]}
 
 
 def _ref(one: type[msgspec.Struct]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from domain.errors import SignalRejected
-from domain.signal import INSTANCE_ID_MAX, check_instance_id
+from domain.signal import INSTANCE_ID_MAX, TIME_MAX, check_instance_id
 from domain.timeline import LIMIT_DEFAULT, LIMIT_MAX
 from domain.words import Millis, Severity, SignalType, Source
 from sidecar.api import times
@@ -26,9 +26,13 @@ QUERY_MAX: Final = 4096
 VALUE_MAX: Final = 1024
 MESSAGE_ID_TEXT_MAX: Final = 512
 CURSOR_MAX: Final = 1024
-NO_CONTROLS: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
-"""What the domain lets into an id (`domain.signal`), for descriptions."""
-_NO_CONTROLS: Final = re.compile(NO_CONTROLS)
+INSTANCE_EXAMPLE: Final = "sales-1"
+TIME_EXAMPLE: Final = "2026-01-31T12:00:00.000Z"
+NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+"""What the domain lets into an id (`domain.signal`), for descriptions. Lone surrogates, which it refuses too,
+cannot stand in well-formed JSON, and not every dialect of patterns can name them."""
+_NO_CONTROLS: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+CURSOR_FORM: Final = r"^[A-Za-z0-9_-]+$"
 
 
 class Param(NamedTuple, Generic[T]):
@@ -38,6 +42,7 @@ class Param(NamedTuple, Generic[T]):
         read: text to value; a ValueError means that the text is not `must_be`.
         must_be: completes the sentence "<name> must be ...".
         schema: JSON Schema of the text.
+        example: a text that is good, for the description.
         several: given more than once, its texts are joined by commas.
     """
 
@@ -46,6 +51,7 @@ class Param(NamedTuple, Generic[T]):
     must_be: str
     schema: dict[str, Any]
     description: str
+    example: str
     several: bool = False
 
 
@@ -88,7 +94,9 @@ class Query:
             raise bad_request(param.name, message) from None
 
 
-def integer(name: str, low: int, high: int, description: str, default: int | None = None) -> Param[int]:
+def integer(
+    name: str, low: int, high: int, description: str, default: int | None = None, example: int | None = None
+) -> Param[int]:
     """Make a parameter that is a whole number within bounds."""
 
     def read(text: str) -> int:
@@ -99,19 +107,20 @@ def integer(name: str, low: int, high: int, description: str, default: int | Non
     schema: dict[str, Any] = {"type": "integer", "minimum": low, "maximum": high}
     if default is not None:
         schema["default"] = default
-    return Param(name, read, f"a whole number from {low} to {high}", schema, description)
+    shown = default if example is None else example
+    return Param(name, read, f"a whole number from {low} to {high}", schema, description, str(shown or low))
 
 
 def time(name: str, description: str) -> Param[Millis]:
     """Make a parameter that is a time."""
     schema = {
         "oneOf": [
-            {"type": "string", "format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"},
-            {"type": "integer", "minimum": 0, "description": "epoch milliseconds"},
+            {"type": "string", **times.TEXT_SCHEMA},
+            {"type": "integer", "minimum": 0, "maximum": TIME_MAX, "description": "epoch milliseconds"},
         ]
     }
     must_be = "ISO-8601 (a + must be written %2B) or epoch milliseconds, from 1970 to 9999"
-    return Param(name, times.parse, must_be, schema, description)
+    return Param(name, times.parse, must_be, schema, description, TIME_EXAMPLE)
 
 
 def choices(name: str, words: type[E], description: str) -> Param[frozenset[E]]:
@@ -122,7 +131,7 @@ def choices(name: str, words: type[E], description: str) -> Param[frozenset[E]]:
 
     schema = {"type": "array", "items": {"type": "string", "enum": [word.value for word in words]}}
     must_be = f"of {', '.join(words)}; several by comma"
-    return Param(name, read, must_be, schema, description, several=True)
+    return Param(name, read, must_be, schema, description, ",".join(list(words)[-2:]), several=True)
 
 
 def choice(name: str, words: tuple[str, ...], description: str, default: str) -> Param[str]:
@@ -134,10 +143,10 @@ def choice(name: str, words: tuple[str, ...], description: str, default: str) ->
         return text
 
     schema = {"type": "string", "enum": list(words), "default": default}
-    return Param(name, read, " or ".join(words), schema, description)
+    return Param(name, read, " or ".join(words), schema, description, default)
 
 
-def text(name: str, max_length: int, description: str) -> Param[str]:
+def text(name: str, max_length: int, description: str, example: str, form: str = NO_CONTROLS) -> Param[str]:
     """Make a parameter that is a short text without control characters."""
 
     def read(value: str) -> str:
@@ -145,9 +154,9 @@ def text(name: str, max_length: int, description: str) -> Param[str]:
             raise ValueError
         return value
 
-    schema = {"type": "string", "maxLength": max_length, "pattern": f"^{NO_CONTROLS}$"}
+    schema = {"type": "string", "maxLength": max_length, "pattern": form}
     must_be = f"at most {max_length} characters without control characters"
-    return Param(name, read, must_be, schema, description)
+    return Param(name, read, must_be, schema, description, example)
 
 
 SINCE: Final = time("since", "First instant, inclusive. Default: a window (30 minutes) before `until`.")
@@ -156,12 +165,14 @@ TYPE: Final = choices("type", SignalType, "Only these types.")
 SEVERITY: Final = choices("severity", Severity, "Only these severities.")
 SOURCE: Final = choices("source", Source, "Only these sources.")
 MESSAGE_ID: Final = text(
-    "messageId", MESSAGE_ID_TEXT_MAX, "Only this message; a `wamid.` as the provider gave it."
+    "messageId", MESSAGE_ID_TEXT_MAX, "Only this message; a `wamid.` as the provider gave it.", "3EB0A1"
 )
 ORDER: Final = choice("order", ("asc", "desc"), "By (occurredAt, arrival).", "asc")
 LIMIT: Final = integer("limit", 1, LIMIT_MAX, "Most entries on a page.", LIMIT_DEFAULT)
-CURSOR: Final = text("cursor", CURSOR_MAX, "`nextCursor` of the page before; the same question otherwise.")
-INSTANCE_ID: Final = text("instanceId", INSTANCE_ID_MAX, "Only this instance.")
+CURSOR: Final = text(
+    "cursor", CURSOR_MAX, "`nextCursor` of the page before; the same question otherwise.", "", CURSOR_FORM
+)
+INSTANCE_ID: Final = text("instanceId", INSTANCE_ID_MAX, "Only this instance.", INSTANCE_EXAMPLE)
 
 
 def bounds(

@@ -19,11 +19,12 @@ from domain.event import Event
 from domain.exchange import ExchangeFacts, Outcome
 from domain.identity import signal_id
 from domain.ingest_signal import IngestReputationSignal
-from domain.signal import INSTANCE_ID_MAX, MESSAGE_ID_MAX, SIGNAL_OF, Signal
+from domain.signal import INSTANCE_ID_MAX, MESSAGE_ID_MAX, SIGNAL_OF, TIME_MAX, Signal
 from domain.words import Direction, EventType, Millis, SignalType, Source
 from sidecar.api import times
 from sidecar.api.body import field_of, read_body
 from sidecar.api.errors import JSON, ApiError, Problem, unavailable
+from sidecar.api.params import NO_CONTROLS
 from sidecar.api.parts import PARTS
 from sidecar.clock import monotonic_ns
 
@@ -43,6 +44,16 @@ EVENT_OF: Final = {SIGNAL_OF[event]: event for event in EventType if event in SI
 """The event that makes each signal."""
 
 ShortText = Annotated[str, msgspec.Meta(max_length=MESSAGE_ID_MAX)]
+InstanceId = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=INSTANCE_ID_MAX, extra_json_schema={"pattern": NO_CONTROLS}),
+]
+MessageId = Annotated[
+    str,
+    msgspec.Meta(max_length=MESSAGE_ID_MAX, extra_json_schema={"pattern": NO_CONTROLS.replace("+$", "*$")}),
+]
+TimeText = Annotated[str, msgspec.Meta(extra_json_schema=times.TEXT_SCHEMA)]
+EpochMillis = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX)]
 
 SmallNumber = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
@@ -51,10 +62,10 @@ class PostedSignal(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     """One fact. The severity follows from the type, ids are redacted, context is cut to what is safe."""
 
     type: SignalType
-    instance_id: Annotated[str, msgspec.Meta(min_length=1, max_length=INSTANCE_ID_MAX)]
+    instance_id: InstanceId
     source: Source = Source.WEBHOOK
-    occurred_at: str | int | None = None
-    message_id: ShortText | None = None
+    occurred_at: TimeText | EpochMillis | None = None
+    message_id: MessageId | None = None
     remote_jid: ShortText | None = None
     is_group: bool = False
     latency_ms: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
@@ -62,13 +73,13 @@ class PostedSignal(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     event_id: ShortText | None = None
 
 
-class PostedSignals(msgspec.Struct, frozen=True, kw_only=True):
+class PostedSignals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /v1/signals."""
 
     signals: Annotated[list[PostedSignal], msgspec.Meta(min_length=1, max_length=ITEMS_MAX)]
 
 
-class _Untyped(msgspec.Struct, frozen=True, kw_only=True):
+class _Untyped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body before its items are looked at, so that each bad one can be named."""
 
     signals: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=ITEMS_MAX)]

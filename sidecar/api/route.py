@@ -36,6 +36,7 @@ class Route:
         access: whether it needs the token or a session, where a token is set.
         needs: name of the part without which the route is not registered.
         head: answers HEAD as well, where the method is GET.
+        tagged: its JSON carries an ETag, and `If-None-Match` may give 304.
     """
 
     method: str = "GET"
@@ -53,6 +54,7 @@ class Route:
     failure: type[msgspec.Struct] | None = None
     access: Access = Access.GUARDED
     head: bool = True
+    tagged: bool = False
     needs: str | None = None
 
 

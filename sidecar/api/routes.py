@@ -24,7 +24,12 @@ TEXT: Final = "text/plain"
 _INSTANCE: Final = "/v1/instances/{instanceId}"
 _DOWN: Final = {
     "description": "Not live, or not ready.",
-    "content": {JSON: {"schema": {"$ref": "#/components/schemas/HealthAnswer"}}},
+    "content": {
+        JSON: {
+            "schema": {"$ref": "#/components/schemas/HealthAnswer"},
+            "example": {"status": "not_ready", "reasons": []},
+        }
+    },
 }
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -44,6 +49,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         also={timeline.NDJSON: SignalAnswer | GapLine, timeline.CSV: str},
         params=timeline.PARAMS,
         errors=(406,),
+        tagged=True,
     ),
     Route(
         path="/v1/annotations",
@@ -96,6 +102,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         answer=health.DecisionDetail,
         params=health.DECISION_PARAMS,
         errors=(404, 410),
+        tagged=True,
         needs="evaluation",
     ),
     Route(

@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from sidecar.api.errors import ApiError
 from sidecar.api.parts import PARTS, AdminParts
-from sidecar.api.session import COOKIE, Sessions
+from sidecar.api.session import CHALLENGE, COOKIE, Sessions
 
 ALWAYS_OPEN: Final = frozenset({"/healthz", "/readyz", "/session", "/"})
 """`/` shows the sign-in form without a session, `/session` takes the token."""
@@ -65,8 +65,8 @@ class Guard:
             raise ApiError(403, "cross_origin", "a page of another origin may not change anything here")
         if request.path in self._open or self.knows(request):
             return
-        headers = {"WWW-Authenticate": 'Bearer realm="reputation-sidecar"'}
-        raise ApiError(401, "unauthorized", "send Authorization: Bearer <SIDECAR_ADMIN_TOKEN>", None, headers)
+        message = "send Authorization: Bearer <SIDECAR_ADMIN_TOKEN>"
+        raise ApiError(401, "unauthorized", message, None, CHALLENGE)
 
     def knows(self, request: web.Request) -> bool:
         """Tell whether the caller showed the token or a session; true for all when no token is set."""

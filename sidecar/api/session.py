@@ -17,13 +17,15 @@ from domain.words import Millis
 from sidecar.api.errors import ApiError
 
 COOKIE: Final = "sidecar_session"
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="reputation-sidecar"'}
+"""What every 401 says (RFC 9110 section 15.5.2)."""
 SESSION_MS: Final[Millis] = 12 * 3_600_000
 ATTEMPTS_MAX: Final = 10
 ATTEMPTS_MS: Final[Millis] = 60_000
 PEERS_MAX: Final = 1024
 
 
-class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+class SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /session; the sign-in form sends the same as a form field."""
 
     token: str
@@ -53,7 +55,9 @@ class Sessions:
         given = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         if not hmac.compare_digest(given, self._token):
             self._remember(peer, [*recent, now])
-            raise ApiError(401, "unauthorized", "this is not the token of the admin listener", "token")
+            raise ApiError(
+                401, "unauthorized", "this is not the token of the admin listener", "token", CHALLENGE
+            )
         return self._cookie(now + SESSION_MS)
 
     def valid(self, cookie: str) -> bool:

@@ -9,6 +9,8 @@ from domain.words import Millis
 
 TIME_TEXT_MAX: Final = 40
 SECONDS_KEPT_MAX: Final = 4096
+TEXT_SCHEMA: Final = {"format": "date-time", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-"}
+"""What `parse` takes as text, as JSON Schema; it takes other forms of ISO-8601 too."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)

@@ -1,5 +1,6 @@
 """The OpenAPI document: it is served, committed, and true."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,68 @@ def test_answers_conform_to_their_schema(path: str, target: str, status: int) ->
 
     assert found == status
     conforms(path, status, body)
+
+
+def test_every_body_has_an_example_that_fits_its_schema() -> None:
+    """Whoever reads the document sees a real body; it is made of the served types and holds what they say."""
+    described = document(ROUTES)
+    components = {"components": {"schemas": described["components"]["schemas"]}}
+    without = []
+
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            bodies = [operation["requestBody"]] if "requestBody" in operation else []
+            bodies += [resolved(described, answer) for answer in operation["responses"].values()]
+            for form, media in [pair for body in bodies for pair in body.get("content", {}).items()]:
+                schema = {**media["schema"], **components}
+                if "example" in media and form == "application/json":
+                    jsonschema.Draft202012Validator(schema).validate(media["example"])
+                elif "example" not in media and form != "text/html":
+                    without.append((method, path, form))
+
+    assert without == [("get", "/openapi.json", "application/json")], "its example is the document itself"
+
+
+def resolved(described: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Follow the one kind of reference an answer may be."""
+    if "$ref" not in answer:
+        return answer
+    found: dict[str, Any] = described["components"]["responses"][answer["$ref"].rsplit("/", 1)[1]]
+    return found
+
+
+def test_every_parameter_says_what_it_takes_and_its_example_is_taken() -> None:
+    """Each has a description, bounds on its text, and an example that its own reader accepts; but cursors."""
+    params = {param.name: param for route in ROUTES for param in route.params}
+
+    for param in params.values():
+        assert param.description
+        assert param.schema, param.name
+        if param.name != "cursor":
+            param.read(param.example)
+
+
+def test_streamed_lines_and_rows_conform_to_their_schema() -> None:
+    """Each NDJSON line is a signal or a gap as described; a CSV row has exactly the members of a signal."""
+    rows = [recorded_signal(n, NOW - n, kind, instance_id="a") for n, kind in enumerate(SignalType)]
+    store = ListStore(rows, [Gap("k", NOW, NOW, "disk_full", 1)])
+
+    async def story() -> tuple[bytes, bytes]:
+        async with admin(store) as api:
+            forms = ("application/x-ndjson", "text/csv")
+            target = "/v1/instances/a/timeline"
+            bodies = [(await api.get(target, headers={"Accept": form})).body for form in forms]
+            return bodies[0], bodies[1]
+
+    lines, table = run(story)
+
+    described = document(ROUTES)
+    schemas = described["components"]["schemas"]
+    for schema in schemas.values():
+        schema.setdefault("additionalProperties", False)
+    media = described["paths"]["/v1/instances/{instanceId}/timeline"]["get"]["responses"]["200"]["content"]
+    line = {**media["application/x-ndjson"]["schema"], "components": {"schemas": schemas}}
+    for text in lines.splitlines():
+        jsonschema.Draft202012Validator(line).validate(json.loads(text))
+    assert len(lines.splitlines()) == len(rows) + 1
+    assert table.split(b"\r\n")[0].decode().split(",") == list(schemas["SignalAnswer"]["properties"])

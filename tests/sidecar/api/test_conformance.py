@@ -1,0 +1,142 @@
+"""The API against its own description: whatever is asked, the answer is one that the document promises.
+
+Schemathesis makes requests from the OpenAPI document (good ones, bad ones, other methods, missing parts) and
+holds each answer against it: status, content type, headers, every member. Each request also runs against an
+instance and a decision that are there. `CONFORMANCE_EXAMPLES=500` asks for that many examples an operation.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import count, cycle
+from typing import Any, Final
+from urllib.parse import quote
+
+import pytest
+import schemathesis
+from schemathesis import Case
+from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    ignored_auth,
+    positive_data_acceptance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from sidecar.api.openapi import document
+from sidecar.api.routes import ROUTES
+from tests.sidecar.api.fleet import FLEET, Fleet, served, stored_fleet
+from tests.sidecar.api.serving import NOW, Admin
+
+EXAMPLES: Final = int(os.environ.get("CONFORMANCE_EXAMPLES", "6"))
+TOKEN: Final = "correct horse battery staple"
+BEARER: Final = {"Authorization": f"Bearer {TOKEN}"}
+ENDLESS: Final = "/v1/stream"
+CONFORMS: Final = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+ACCEPTS: Final = cycle(
+    [None, "application/x-ndjson", "text/csv", "application/json", "text/*;q=0.1", "image/png"]
+)
+
+
+def strict_document() -> dict[str, Any]:
+    """Give the document with every object closed, so that a member it does not name fails."""
+    described = document(ROUTES)
+    for schema in described["components"]["schemas"].values():
+        if schema.get("type") == "object":
+            schema.setdefault("additionalProperties", False)
+    return described
+
+
+def _schema() -> Any:
+    generation = GenerationConfig(
+        max_examples=EXAMPLES, deterministic=True, no_shrink=True, database="none", unique_inputs=True
+    )
+    project = ProjectConfig(base_url="http://127.0.0.1", generation=generation)
+    config = SchemathesisConfig(projects=ProjectsConfig(default=project))
+    made = schemathesis.openapi.from_dict(strict_document(), config=config).exclude(path=ENDLESS)
+    made.hook(map_body)
+    return made
+
+
+def map_body(_: Any, body: Any) -> Any:
+    """Print whole numbers as JSON writers do: to a schema 3.0 is the integer 3, to our parser it is none."""
+    match body:
+        case dict():
+            return {name: map_body(None, value) for name, value in body.items()}
+        case list():
+            return [map_body(None, value) for value in body]
+        case float() if body.is_integer():
+            return int(body)
+        case _:
+            return body
+
+
+SCHEMA: Final = _schema()
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three instances with signals, gaps and decisions in a real store."""
+    with stored_fleet(tmp_path_factory.mktemp("fleet")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def local(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
+    """The listener without a token, on loopback."""
+    with served(fleet, tmp_path_factory.mktemp("journal")) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def guarded(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admin]:
+    """The listener with a token, metrics included."""
+    minutes = count(NOW, 61_000)  # a guess a minute: what is tested here is not how guessing is slowed down
+    changed: dict[str, Any] = {"token": TOKEN, "metrics_public": False, "clock": lambda: next(minutes)}
+    with served(fleet, tmp_path_factory.mktemp("journal"), **changed) as api:
+        yield api
+
+
+def _is_opaque(case: Case[Any]) -> bool:
+    """Tell whether a request holds what only an answer can give: a cursor."""
+    return "cursor" in (case.query or {})
+
+
+def _check_known(case: Case[Any], fleet: Fleet, api: Admin, headers: dict[str, str], turn: int) -> None:
+    """Send the same request about something that is there, in every form of an answer."""
+    known = {
+        "instanceId": FLEET[turn % len(FLEET)],
+        "decisionId": fleet.decision_ids[turn % len(fleet.decision_ids)],
+    }
+    case.path_parameters = {name: quote(known[name], safe="") for name in case.path_parameters or {}}
+    accept = next(ACCEPTS)
+    asked = headers if accept is None else headers | {"Accept": accept}
+    response = case.call(base_url=api.base, headers=asked)
+    assert response.status_code < 500, response.text
+    case.validate_response(response, checks=CONFORMS)
+
+
+TURN: Final = count()
+
+
+@SCHEMA.parametrize()  # type: ignore[untyped-decorator]  # made by a schema whose type is not told
+def test_every_answer_is_the_described_one(case: Case[Any], fleet: Fleet, local: Admin) -> None:
+    """Good requests are taken, bad ones refused, none breaks; each answer is as the document says."""
+    excluded = [positive_data_acceptance] if _is_opaque(case) else []
+    response = case.call(base_url=local.base)
+
+    case.validate_response(response, excluded_checks=[*excluded, ignored_auth])
+    _check_known(case, fleet, local, {}, next(TURN))
+
+
+@SCHEMA.parametrize()  # type: ignore[untyped-decorator]  # made by a schema whose type is not told
+def test_with_a_token_nothing_answers_without_it(case: Case[Any], fleet: Fleet, guarded: Admin) -> None:
+    """A guarded operation refuses callers with no token or a wrong one; with the token it is as described."""
+    response = case.call(base_url=guarded.base, headers=BEARER)
+    case.validate_response(response, excluded_checks=[positive_data_acceptance])
