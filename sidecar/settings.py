@@ -111,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         100
     )
     max_connections: Annotated[
-        int, _about("open connections a route and worker accepts; beyond: 503", ge=1, le=1_000_000)
+        int, _about("open connections a worker accepts over all routes; beyond: 503", ge=1, le=1_000_000)
     ] = 2048
     connect_timeout_ms: Annotated[int, _about("until 504 when connecting upstream", ge=1, le=600_000)] = 5000
     head_timeout_ms: Annotated[

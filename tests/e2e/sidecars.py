@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -40,7 +41,7 @@ class Answer(NamedTuple):
 class Origin:
     """An HTTP server on loopback that records requests and answers by a function."""
 
-    def __init__(self, answer: Callable[[Seen], Answer]) -> None:
+    def __init__(self, answer: Callable[[Seen], Answer], tls: ssl.SSLContext | None = None) -> None:
         self.seen: list[Seen] = []
         origin = self
 
@@ -66,6 +67,8 @@ class Origin:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -77,8 +80,10 @@ class Origin:
 
 
 @contextmanager
-def origin(answer: Callable[[Seen], Answer] = lambda _: Answer()) -> Iterator[Origin]:
-    server = Origin(answer)
+def origin(
+    answer: Callable[[Seen], Answer] = lambda _: Answer(), tls: ssl.SSLContext | None = None
+) -> Iterator[Origin]:
+    server = Origin(answer, tls)
     try:
         yield server
     finally:

@@ -203,7 +203,7 @@ def test_an_answer_until_close_is_whole_at_a_close_and_broken_at_a_reset(
     both: tuple[Gateway, Sidecar], how: str, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where only the end of the connection ends the answer, the caller's must end alike."""
-    gateway, running = both
+    _, running = both
     monkeypatch.setitem(STAGES, "until", Stage("all", UNTIL_CLOSE + CONTENT, UNTIL_CLOSE, ""))
 
     answer, was_reset = answer_to(running, send_of(f"until_{how}"))
