@@ -1,14 +1,16 @@
 """OTLP over gRPC, for collectors that speak nothing else; needs the extra `otlp-grpc`.
 
-Requests are encoded already, so the channel is used without generated stubs.
+The protocol's generated stubs on a channel of our own: the official exporter takes the SDK's records only.
 """
 
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from google.protobuf.message import Message
+
 from exporters.otel.settings import Target
-from exporters.otel.transport import Answer, rejected_records
+from exporters.otel.transport import Answer, Kind
 
 RETRYABLE: Final = frozenset(
     {
@@ -21,10 +23,6 @@ RETRYABLE: Final = frozenset(
         "RESOURCE_EXHAUSTED",
     }
 )
-METHOD_OF: Final = {
-    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-}
 
 
 class GrpcTransport:
@@ -32,7 +30,7 @@ class GrpcTransport:
 
     Args:
         target: where, with which headers and certificates.
-        kind: `logs` or `traces`.
+        kind: what is exported.
         user_agent: who asks.
 
     Raises:
@@ -40,7 +38,7 @@ class GrpcTransport:
         OSError: a certificate file cannot be read.
     """
 
-    def __init__(self, target: Target, kind: str, user_agent: str) -> None:
+    def __init__(self, target: Target, kind: Kind, user_agent: str) -> None:
         import grpc  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: PLC0415 - an extra
 
         parts = urlsplit(target.url)
@@ -54,24 +52,40 @@ class GrpcTransport:
                 _read(target.certificate), _read(target.client_key), _read(target.client_certificate)
             )
             self._channel = grpc.secure_channel(address, credentials, options, compression)
-        self._export: Any = self._channel.unary_unary(METHOD_OF[kind])
+        self._kind = kind
+        self._export: Any = _stub(kind)(self._channel).Export
         self._metadata = list(target.headers)
         self._failure: type[Exception] = grpc.RpcError
 
-    def send(self, payload: bytes, timeout_seconds: float) -> Answer:
+    def send(self, request: Message, timeout_seconds: float) -> Answer:
         """Call; see `transport.Transport`."""
         try:
-            response = self._export(payload, timeout=timeout_seconds, metadata=self._metadata)
+            response = self._export(request, timeout=timeout_seconds, metadata=self._metadata)
         except self._failure as error:
             status = error.code().name  # type: ignore[attr-defined]  # every RpcError of a call has it
             return Answer(status.lower(), status in RETRYABLE)
-        except ValueError:  # the channel was closed by `abort`
+        except ValueError:  # the channel was closed
             return Answer("closed")
-        return Answer(rejected=rejected_records(response))
+        return Answer(rejected=self._kind.rejected(response))
 
-    def abort(self) -> None:
+    def close(self) -> None:
         """Close the channel; a call under way is cancelled."""
         self._channel.close()
+
+
+def _stub(kind: Kind) -> Any:
+    """Give the protocol's stub; its module needs grpc."""
+    if kind is Kind.LOGS:
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (  # noqa: PLC0415
+            LogsServiceStub,
+        )
+
+        return LogsServiceStub
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (  # noqa: PLC0415
+        TraceServiceStub,
+    )
+
+    return TraceServiceStub
 
 
 def _read(path: str | None) -> bytes | None:

@@ -1,113 +1,98 @@
 """Signals and decisions as OTLP LogRecords (opentelemetry.proto.logs.v1), names of the telemetry contract.
 
 No severity text and no body: an event says all in its name and attributes. Absent values are left out.
+What is the same for many signals is made once and merged into each: a merge is one call.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
+
 from domain.event import Context
 from domain.recorded import RecordedSignal
 from domain.words import Severity
 from exporters.announced import Evaluation, error_type, http_status
-from exporters.otel.wire_format import NS_PER_MS, Attribute, TwoTimes, Value, delimited, number, tag
+from exporters.otel.attributes import NS_PER_MS, Value, add_attribute, fill, text, time_ns
 
-SEVERITY_NUMBER: Final = {Severity.LOW: 9, Severity.MEDIUM: 13, Severity.HIGH: 17}
-"""INFO, WARN, ERROR."""
+SEVERITY_NUMBER: Final = {
+    Severity.LOW: SeverityNumber.SEVERITY_NUMBER_INFO,
+    Severity.MEDIUM: SeverityNumber.SEVERITY_NUMBER_WARN,
+    Severity.HIGH: SeverityNumber.SEVERITY_NUMBER_ERROR,
+}
 CACHE_MAX: Final = 1024
-
-_TIME, _SEVERITY, _ATTRIBUTES, _TRACE_ID, _OBSERVED, _EVENT_NAME = 1, 2, 6, 9, 11, 12
-
-
-def _attribute(key: str) -> Attribute:
-    return Attribute(_ATTRIBUTES, key)
-
-
-_SIGNAL_ID: Final = _attribute("reputation.signal.id")
-_SIGNAL_TYPE: Final = _attribute("reputation.signal.type")
-_SIGNAL_SEVERITY: Final = _attribute("reputation.signal.severity")
-_SIGNAL_SOURCE: Final = _attribute("reputation.signal.source")
-_LATENCY: Final = _attribute("reputation.signal.latency_ms")
-_CONTEXT: Final = _attribute("reputation.signal.context")
-_INSTANCE: Final = _attribute("reputation.instance.id")
-_PROVIDER: Final = _attribute("reputation.provider.name")
-_MESSAGE: Final = _attribute("messaging.message.id")
-_CONVERSATION: Final = _attribute("messaging.message.conversation_id")
-_ERROR_TYPE: Final = _attribute("error.type")
-_STATUS: Final = _attribute("http.response.status_code")
-_GROUP: Final = {flag: _attribute("reputation.remote.is_group").of(flag) for flag in (False, True)}
-_TIMES: Final = TwoTimes(_TIME, _OBSERVED)
-_TRACE: Final = tag(_TRACE_ID, 2) + b"\x10"
-_SYSTEM: Final = _attribute("messaging.system").of("whatsapp")
 
 
 class LogRecordEncoder:
-    """Encodes log records; remembers the parts that come again, at most 1024 of each kind."""
+    """Fills log records; remembers the parts that come again, at most 1024 of each kind."""
 
     def __init__(self) -> None:
-        self._constant: dict[tuple[str, str, str], bytes] = {}
-        self._contexts: dict[tuple[tuple[str, str | int], ...], bytes] = {}
+        self._constant: dict[tuple[str, str, str, bool], LogRecord] = {}
+        self._contexts: dict[tuple[tuple[str, str | int], ...], KeyValue] = {}
 
-    def signal(self, signal: RecordedSignal) -> bytes:
-        """Encode a `reputation.signal`."""
-        parts = [
-            self._same_for(signal),
-            _TIMES.of(signal.occurred_at * NS_PER_MS, signal.recorded_at * NS_PER_MS),
-            _SIGNAL_ID.of_text(signal.id),
-            _INSTANCE.of_text(signal.instance_id),
-            _GROUP[signal.is_group],
-        ]
+    def signal(self, record: LogRecord, signal: RecordedSignal) -> None:
+        """Fill an empty record as a `reputation.signal`."""
+        record.MergeFrom(self._same_for(signal))
+        record.time_unix_nano = time_ns(signal.occurred_at * NS_PER_MS)
+        record.observed_time_unix_nano = time_ns(signal.recorded_at * NS_PER_MS)
+        attributes = record.attributes
+        add = attributes.add
+        add(key="reputation.signal.id").value.string_value = text(signal.id)
+        add(key="reputation.instance.id").value.string_value = text(signal.instance_id)
         if signal.message_id is not None:
-            parts.append(_MESSAGE.of_text(signal.message_id))
+            add(key="messaging.message.id").value.string_value = text(signal.message_id)
         if signal.remote_jid is not None:
-            parts.append(_CONVERSATION.of_text(signal.remote_jid))
+            add(key="messaging.message.conversation_id").value.string_value = text(signal.remote_jid)
         if signal.latency_ms is not None:
-            parts.append(_LATENCY.of_double(signal.latency_ms))
+            add(key="reputation.signal.latency_ms").value.double_value = signal.latency_ms
         if signal.context:
-            parts.append(self._context(signal.context))
+            attributes.append(self._context(signal.context))
         if signal.severity is not Severity.LOW and (error := error_type(signal)) is not None:
-            parts.append(_ERROR_TYPE.of_text(error))
+            add(key=ERROR_TYPE).value.string_value = text(error)
             if (status := http_status(signal)) is not None:
-                parts.append(_STATUS.of(status))
+                add(key=HTTP_RESPONSE_STATUS_CODE).value.int_value = status
         if signal.trace_id is not None:
-            parts.append(_TRACE + bytes.fromhex(signal.trace_id))
-        return b"".join(parts)
+            record.trace_id = bytes.fromhex(signal.trace_id)
 
-    def evaluation(self, evaluation: Evaluation) -> bytes:
-        """Encode a `reputation.evaluation`."""
-        parts = [
-            delimited(_EVENT_NAME, b"reputation.evaluation"),
-            number(_SEVERITY, SEVERITY_NUMBER[Severity.LOW]),
-            _TIMES.of(evaluation.evaluated_at * NS_PER_MS, evaluation.evaluated_at * NS_PER_MS),
-        ]
-        parts += (_attribute(key).of(value) for key, value in _evaluation_attributes(evaluation))
-        return b"".join(parts)
+    def evaluation(self, record: LogRecord, evaluation: Evaluation) -> None:
+        """Fill an empty record as a `reputation.evaluation`."""
+        record.event_name = "reputation.evaluation"
+        record.severity_number = SEVERITY_NUMBER[Severity.LOW]
+        record.time_unix_nano = record.observed_time_unix_nano = time_ns(evaluation.evaluated_at * NS_PER_MS)
+        for key, value in _evaluation_attributes(evaluation):
+            add_attribute(record.attributes, key, value)
 
-    def _same_for(self, signal: RecordedSignal) -> bytes:
-        key = (signal.type, signal.source, signal.provider)
+    def _same_for(self, signal: RecordedSignal) -> LogRecord:
+        key = (signal.type, signal.source, signal.provider, signal.is_group)
         known = self._constant.get(key)
         if known is None:
-            known = b"".join(
-                (
-                    delimited(_EVENT_NAME, b"reputation.signal"),
-                    number(_SEVERITY, SEVERITY_NUMBER[signal.severity]),
-                    _SIGNAL_TYPE.of_text(signal.type),
-                    _SIGNAL_SEVERITY.of_text(signal.severity),
-                    _SIGNAL_SOURCE.of_text(signal.source),
-                    _PROVIDER.of_text(signal.provider),
-                    _SYSTEM,
-                )
+            known = LogRecord(
+                event_name="reputation.signal", severity_number=SEVERITY_NUMBER[signal.severity]
             )
+            values: dict[str, Value] = {
+                "reputation.signal.type": signal.type.value,
+                "reputation.signal.severity": signal.severity.value,
+                "reputation.signal.source": signal.source.value,
+                "reputation.provider.name": signal.provider,
+                "reputation.remote.is_group": signal.is_group,
+                "messaging.system": "whatsapp",
+            }
+            for name, value in values.items():
+                add_attribute(known.attributes, name, value)
             if len(self._constant) >= CACHE_MAX:
                 self._constant.clear()
             self._constant[key] = known
         return known
 
-    def _context(self, context: Context) -> bytes:
+    def _context(self, context: Context) -> KeyValue:
         key = tuple(context.items())
         known = self._contexts.get(key)
         if known is None:
-            known = _CONTEXT.of(context)
+            known = KeyValue(key="reputation.signal.context")
+            fill(known.value, context)
             if len(self._contexts) >= CACHE_MAX:
                 self._contexts.clear()
             self._contexts[key] = known
@@ -133,15 +118,3 @@ def _evaluation_attributes(evaluation: Evaluation) -> Iterable[tuple[str, Value]
         yield "reputation.evaluation.rules", evaluation.rules
     if evaluation.supersedes is not None:
         yield "reputation.evaluation.supersedes", evaluation.supersedes
-
-
-def logs_request(resource: bytes, scope: bytes, records: Iterable[bytes]) -> bytes:
-    """Wrap records into an ExportLogsServiceRequest.
-
-    Args:
-        resource: an encoded Resource.
-        scope: an encoded InstrumentationScope.
-        records: encoded LogRecords.
-    """
-    scope_logs = delimited(1, scope) + b"".join(delimited(2, record) for record in records)
-    return delimited(1, delimited(1, resource) + delimited(2, scope_logs))

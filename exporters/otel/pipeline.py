@@ -7,6 +7,7 @@
 
 While a collector does not answer, one batch is tried a few times, slower each time, and the queue takes what
 fits. Nobody else notices. What was emitted is exported, failed, waits, or was dropped: queue full, shutdown.
+The SDK's batch processor is not used: its shutdown can hang for half a minute, and its drops are not counted.
 """
 
 import random
@@ -14,6 +15,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from exporters.otel.settings import REQUEST_SECONDS
 from exporters.otel.transport import Answer, Transport
@@ -25,8 +28,6 @@ LINGER_SECONDS: Final = 1.0
 TRIES_MAX: Final = 6
 BACKOFF_FIRST_SECONDS: Final = 0.5
 BACKOFF_MAX_SECONDS: Final = 10.0
-ABORT_SECONDS: Final = 0.2
-"""How long a request that was broken off may take to notice."""
 
 Item = TypeVar("Item")
 
@@ -66,7 +67,7 @@ class Pipeline(Generic[Item]):
     def __init__(
         self,
         name: str,
-        encode: Callable[[Sequence[Item]], bytes],
+        encode: Callable[[Sequence[Item]], Message],
         transport: Transport,
         listener: Listener,
         *,
@@ -81,6 +82,8 @@ class Pipeline(Generic[Item]):
         self._queue: deque[Item] = deque()
         self._wake = threading.Condition(threading.Lock())
         self._deadline: float | None = None
+        self._in_hand = 0
+        self._abandoned = False
         self._failing_since: float | None = None
         self._backoff = BACKOFF_FIRST_SECONDS
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -119,25 +122,30 @@ class Pipeline(Generic[Item]):
             self._wake.notify()
 
     def close(self) -> bool:
-        """Wait for the budget given to `stop`, then drop the rest; tells whether all was settled in time."""
+        """Wait for the budget given to `stop`, then drop the rest; tells whether all was settled in time.
+
+        A request still under way then is not waited for: its records count as dropped, whatever comes of it.
+        """
         self._thread.join(max(0.0, (self._deadline or 0.0) - self._now()))
-        if self._thread.is_alive():
-            self._transport.abort()
-            self._thread.join(ABORT_SECONDS)
+        self._transport.close()
         with self._wake:
-            left = len(self._queue)
+            left = len(self._queue) + self._in_hand
+            self._abandoned = True
             self._queue.clear()
         if left:
             self._listener.dropped("shutdown", left)
-        return not left and not self._thread.is_alive()
+        return not left
 
     def _now(self) -> float:
         return self._monotonic_ns() / 1e9
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            self._export(batch)
-        self._transport.abort()
+            try:
+                self._export(batch)
+            except Exception as error:  # noqa: BLE001 - a fault costs one batch, not the exporter
+                self._note_failure(type(error).__name__)
+                self._settle(0, "export_failed")
 
     def _next_batch(self) -> list[Item]:
         """Wait for a full batch, or for the linger time of a smaller one; empty when all is done."""
@@ -150,40 +158,47 @@ class Pipeline(Generic[Item]):
                 )
             if self._deadline is not None and self._now() >= self._deadline:
                 return []
-            return [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
+            batch = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
+            self._in_hand = len(batch)
+            return batch
 
     def _export(self, batch: list[Item]) -> None:
-        payload, records = self._encode(batch), len(batch)
+        request = self._encode(batch)
         tries = 0
         while True:
-            answer = self._transport.send(payload, self._time_left(REQUEST_SECONDS))
+            answer = self._transport.send(request, self._time_left(REQUEST_SECONDS))
             tries += 1
             if answer.problem is None:
-                self._took(records, answer)
+                self._note_success()
+                self._settle(len(batch) - min(answer.rejected, len(batch)), "rejected")
                 return
             self._note_failure(answer.problem)
             if not answer.retry or tries >= TRIES_MAX or not self._pause(answer):
-                break
-        self._failed("export_failed", records)
+                self._settle(0, "export_failed")
+                return
 
-    def _took(self, records: int, answer: Answer) -> None:
-        rejected = min(answer.rejected, records)
+    def _settle(self, exported: int, reason: str) -> None:
+        """Tell the fate of the batch in hand, unless `close` has told it already."""
+        with self._wake:
+            records, self._in_hand = self._in_hand, 0
+            if self._abandoned:
+                return
+        if exported:
+            self._listener.outcome("exported", exported)
+        if failed := records - exported:
+            self._listener.outcome("failed", failed)
+            self._listener.dropped(reason, failed)
+
+    def _note_success(self) -> None:
         if self._failing_since is not None:
             self._listener.recovered(self._now() - self._failing_since)
             self._failing_since = None
         self._backoff = BACKOFF_FIRST_SECONDS
-        if rejected:
-            self._failed("rejected", rejected)
-        self._listener.outcome("exported", records - rejected)
 
     def _note_failure(self, problem: str) -> None:
         if self._failing_since is None:
             self._failing_since = self._now()
             self._listener.failing(problem)
-
-    def _failed(self, reason: str, records: int) -> None:
-        self._listener.outcome("failed", records)
-        self._listener.dropped(reason, records)
 
     def _pause(self, answer: Answer) -> bool:
         """Wait before the next try; tells whether there is time for one."""

@@ -3,17 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from domain.exchange import ExchangeFacts
 from domain.recorded import RecordedSignal
 from exporters.announced import Evaluation
 from exporters.otel.grpc import GrpcTransport
 from exporters.otel.http import HttpTransport
-from exporters.otel.log_records import LogRecordEncoder, logs_request
+from exporters.otel.log_records import LogRecordEncoder
 from exporters.otel.pipeline import Listener, Pipeline
-from exporters.otel.resource import SERVICE_NAME, encode_resource, encode_scope, resource_attributes
-from exporters.otel.settings import OtlpSettings, Protocol, Target, read_settings
-from exporters.otel.spans import SpanEncoder, sampler, spans_request
-from exporters.otel.transport import Transport
+from exporters.otel.resource import NAME, resource, scope
+from exporters.otel.sampling import sampler
+from exporters.otel.settings import OtlpSettings, Protocol, Target
+from exporters.otel.spans import SpanEncoder
+from exporters.otel.transport import Kind, Transport
 
 CLOSE_SECONDS: Final = 5.0
 
@@ -45,18 +49,18 @@ class OtlpSink:
         *,
         monotonic_ns: Callable[[], int],
     ) -> None:
-        self._resource = encode_resource(resource_attributes(version, environ))
-        self._scope = encode_scope(version)
+        self._resource = resource(version, environ)
+        self._scope = scope(version)
         self._records = LogRecordEncoder()
         self._spans = SpanEncoder(sampler(settings.sampler, settings.sampler_argument))
-        agent = f"{SERVICE_NAME}/{version}"
+        agent = f"{NAME}/{version}"
         self._logs = None
         if settings.logs is not None:
-            logs = _transport(settings.logs, "logs", agent)
+            logs = _transport(settings.logs, Kind.LOGS, agent)
             self._logs = Pipeline("otlp-logs", self._encode_logs, logs, listener, monotonic_ns=monotonic_ns)
         self._traces = None
         if settings.traces is not None:
-            traces = _transport(settings.traces, "traces", agent)
+            traces = _transport(settings.traces, Kind.TRACES, agent)
             self._traces = Pipeline(
                 "otlp-traces", self._encode_spans, traces, listener, monotonic_ns=monotonic_ns
             )
@@ -91,36 +95,28 @@ class OtlpSink:
         settled = [pipeline.close() for pipeline in pipelines]
         return all(settled)
 
-    def _encode_logs(self, batch: Sequence[Record]) -> bytes:
+    def _encode_logs(self, batch: Sequence[Record]) -> ExportLogsServiceRequest:
+        request = ExportLogsServiceRequest()
+        of_resource = request.resource_logs.add(resource=self._resource)
+        add = of_resource.scope_logs.add(scope=self._scope).log_records.add
         encoder = self._records
-        records = [
-            encoder.signal(record) if isinstance(record, RecordedSignal) else encoder.evaluation(record)
-            for record in batch
-        ]
-        return logs_request(self._resource, self._scope, records)
+        for record in batch:
+            if isinstance(record, RecordedSignal):
+                encoder.signal(add(), record)
+            else:
+                encoder.evaluation(add(), record)
+        return request
 
-    def _encode_spans(self, batch: Sequence[ExchangeFacts]) -> bytes:
-        spans = [span for exchange in batch for span in self._spans.exchange(exchange)]
-        return spans_request(self._resource, self._scope, spans)
-
-
-def open_sink(
-    version: str, environ: Mapping[str, str], listener: Listener, *, monotonic_ns: Callable[[], int]
-) -> OtlpSink | None:
-    """Open the sink the environment asks for; None when it names no endpoint.
-
-    Raises:
-        ValueError: a variable cannot be honoured; the message names it.
-        ImportError: gRPC is asked for and the extra `otlp-grpc` is not installed.
-        OSError: a certificate file cannot be read.
-    """
-    settings = read_settings(environ)
-    if settings is None:
-        return None
-    return OtlpSink(settings, version, environ, listener, monotonic_ns=monotonic_ns)
+    def _encode_spans(self, batch: Sequence[ExchangeFacts]) -> ExportTraceServiceRequest:
+        request = ExportTraceServiceRequest()
+        of_resource = request.resource_spans.add(resource=self._resource)
+        spans = of_resource.scope_spans.add(scope=self._scope).spans
+        for exchange in batch:
+            self._spans.exchange(spans, exchange)
+        return request
 
 
-def _transport(target: Target, kind: str, agent: str) -> Transport:
+def _transport(target: Target, kind: Kind, agent: str) -> Transport:
     if target.protocol is Protocol.GRPC:
         return GrpcTransport(target, kind, agent)
-    return HttpTransport(target, agent)
+    return HttpTransport(target, kind, agent)

@@ -1,8 +1,32 @@
 """What came of one request to a collector, whichever way it went."""
 
+from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
 RETRY_AFTER_MAX_SECONDS: Final = 30.0
+
+
+class Kind(Enum):
+    """What a request carries: its responses differ by the name of one field."""
+
+    LOGS = ("logs", ExportLogsServiceResponse, "rejected_log_records")
+    TRACES = ("traces", ExportTraceServiceResponse, "rejected_spans")
+
+    def rejected(self, response: Message) -> int:
+        """Tell how many records the collector refused from a request it took."""
+        rejected: int = getattr(response.partial_success, self.value[2])
+        return max(0, rejected)
+
+    def rejected_in(self, response: bytes) -> int:
+        """Read the same from a response's bytes; 0 if they are unreadable."""
+        try:
+            return self.rejected(self.value[1].FromString(response))
+        except DecodeError:
+            return 0
 
 
 class Answer(NamedTuple):
@@ -22,55 +46,12 @@ class Answer(NamedTuple):
 
 
 class Transport(Protocol):
-    """Sends requests, one at a time. Only `abort` may be called from another thread."""
+    """Sends requests, one at a time. Only `close` may be called from another thread."""
 
-    def send(self, payload: bytes, timeout_seconds: float) -> Answer:
-        """Send an encoded export request; never raises."""
+    def send(self, request: Message, timeout_seconds: float) -> Answer:
+        """Send an export request within the time; a failure of the way or the collector is an answer."""
         ...
 
-    def abort(self) -> None:
-        """Break off a request that is under way, and close."""
+    def close(self) -> None:
+        """Send nothing more."""
         ...
-
-
-def rejected_records(response: bytes) -> int:
-    """Read how many records an Export...ServiceResponse says were rejected; 0 if it is unreadable.
-
-    It is `partial_success.rejected_...`: field 1 of field 1, for logs and traces alike.
-    """
-    try:
-        partial = _fields(response).get(1)
-        rejected = _fields(partial).get(1) if isinstance(partial, bytes) else 0
-    except (IndexError, ValueError):
-        return 0
-    return rejected if isinstance(rejected, int) else 0
-
-
-def _fields(data: bytes) -> dict[int, int | bytes]:
-    """Read a message of varint and length-delimited fields; the last of equal fields wins."""
-    fields: dict[int, int | bytes] = {}
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        value, at = _varint(data, at)
-        if key & 7 == 2:
-            fields[key >> 3] = data[at : at + value]
-            at += value
-        elif key & 7 == 0:
-            fields[key >> 3] = value
-        else:
-            raise ValueError("a wire type that no response has")
-    return fields
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a varint of more than ten bytes")

@@ -1,14 +1,17 @@
 """The sinks a batch is announced to, and what they tell the metrics about themselves."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from domain.decision import Decision
 from domain.exchange import ExchangeFacts
 from domain.recorded import RecordedSignal
 from exporters.announced import evaluation_of
 from exporters.log import LogSink
-from exporters.otel.sink import OtlpSink, open_sink
+from exporters.otel.opening import open_sink
 from exporters.prometheus.metrics import Metrics
 from sidecar import __version__
 from sidecar.api import Hub
@@ -16,6 +19,9 @@ from sidecar.bootstrap.gauges import InstanceBoard
 from sidecar.clock import monotonic_ns
 from sidecar.config import environment
 from sidecar.telemetry import AnnouncementFailed, OtlpFailing, OtlpRecovered
+
+if TYPE_CHECKING:
+    from exporters.otel.sink import OtlpSink
 
 
 class HubSink:

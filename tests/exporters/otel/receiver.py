@@ -1,6 +1,7 @@
 """A real OTLP/HTTP receiver for tests: decodes what arrives with the protocol's own classes."""
 
 import gzip
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,29 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from domain.exchange import ExchangeFacts, Outcome
+from domain.words import Direction
+
+AT = 1_790_000_000_123
+
+
+def exchange(**changes: Any) -> ExchangeFacts:
+    """Make an exchange that went well: 30 ms, 20 of them the provider's."""
+    plain = ExchangeFacts(
+        id="x1",
+        ended_at=AT,
+        direction=Direction.DISPATCH,
+        provider="turbozap",
+        method="POST",
+        template="/send/text",
+        status=200,
+        error=None,
+        duration_us=30_000,
+        upstream_us=20_000,
+        outcome=Outcome.READ,
+    )
+    return plain._replace(**changes)
 
 
 class Reply(NamedTuple):
@@ -31,22 +55,33 @@ class Receiver:
 
     Attributes:
         requests: path and lower-case headers of each request, in order of arrival.
+        connections: of each request, the port it came from.
     """
 
-    def __init__(self, reply: Callable[[int], Reply | None] = lambda _: Reply()) -> None:
+    def __init__(
+        self,
+        reply: Callable[[int], Reply | None] = lambda _: Reply(),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.connections: list[int] = []
         self.logs: list[ExportLogsServiceRequest] = []
         self.traces: list[ExportTraceServiceRequest] = []
         self._changed = threading.Condition()
         self.server = _Server(("127.0.0.1", 0), self._handler(reply))
         self.server.daemon_threads = True
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
         """Base URL."""
-        return f"http://127.0.0.1:{self.server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.server.server_port}"
 
     @property
     def records(self) -> list[LogRecord]:
@@ -93,6 +128,7 @@ class Receiver:
                     number = len(receiver.requests)
                     headers = {name.lower(): value for name, value in self.headers.items()}
                     receiver.requests.append((self.path, headers))
+                    receiver.connections.append(self.client_address[1])
                     receiver._changed.notify_all()
                 answer = reply(number)
                 if answer is None:  # drop the connection
@@ -100,7 +136,7 @@ class Receiver:
                     return
                 if 200 <= answer.status < 300:
                     receiver._take(self.path, headers, body)
-                self.send_response(answer.status)
+                self.send_response_only(answer.status)
                 for name, value in answer.headers:
                     self.send_header(name, value)
                 self.send_header("content-length", str(len(answer.body)))

@@ -11,19 +11,18 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from domain.exchange import ExchangeFacts, Outcome, TraceContext
+from domain.exchange import ExchangeFacts, TraceContext
 from domain.recorded import RecordedSignal
 from domain.signal import TIME_MAX
 from domain.words import (
     CooldownReason,
-    Direction,
     EvaluationReason,
     Lifecycle,
     RiskLevel,
@@ -32,12 +31,13 @@ from domain.words import (
     Trend,
 )
 from exporters.announced import Evaluation
-from exporters.otel.log_records import LogRecordEncoder, logs_request
-from exporters.otel.resource import encode_resource, encode_scope
-from exporters.otel.spans import SpanEncoder, sampler
-from exporters.otel.wire_format import key_value
+from exporters.otel.attributes import add_attribute
+from exporters.otel.log_records import LogRecordEncoder
+from exporters.otel.resource import resource, scope
+from exporters.otel.sampling import sampler
+from exporters.otel.spans import SpanEncoder
 from tests.builders import recorded_signal
-from tests.exporters.otel.receiver import attributes, plain
+from tests.exporters.otel.receiver import attributes, exchange, plain
 
 AT = 1_790_000_000_123
 FULL = recorded_signal(
@@ -55,8 +55,10 @@ FULL = recorded_signal(
 
 def decoded(signal: RecordedSignal) -> LogRecord:
     """Encode and decode one signal."""
-    record: LogRecord = LogRecord.FromString(LogRecordEncoder().signal(signal))
-    return record
+    record = LogRecord()
+    LogRecordEncoder().signal(record, signal)
+    again: LogRecord = LogRecord.FromString(record.SerializeToString())
+    return again
 
 
 def test_a_signal_is_an_event_with_the_attributes_of_the_contract() -> None:
@@ -115,12 +117,12 @@ def test_severity_numbers_follow_the_severity(signal_type: SignalType, number: i
     assert decoded(recorded_signal(1, AT, signal_type)).severity_number == number
 
 
-def test_our_bytes_say_what_the_sdk_would_say() -> None:
+def test_our_records_say_what_the_sdk_would_say() -> None:
     """Request, resource, scope and record equal what the SDK's encoder makes, attribute order apart."""
-    resource = {"service.name": "reputation-sidecar", "service.version": "1.2.3"}
-    ours = ExportLogsServiceRequest.FromString(
-        logs_request(encode_resource(resource), encode_scope("1.2.3"), [LogRecordEncoder().signal(FULL)])
-    )
+    ours = ExportLogsServiceRequest()
+    of_resource = ours.resource_logs.add(resource=resource("1.2.3", {}))
+    of_scope = of_resource.scope_logs.add(scope=scope("1.2.3"))
+    LogRecordEncoder().signal(of_scope.log_records.add(), FULL)
     record = SdkLogRecord(
         timestamp=AT * 1_000_000,
         observed_timestamp=(AT + 500) * 1_000_000,
@@ -129,15 +131,21 @@ def test_our_bytes_say_what_the_sdk_would_say() -> None:
         event_name="reputation.signal",
         attributes=attributes(decoded(FULL)),
     )
+    own = {"service.name": "reputation-sidecar", "service.version": "1.2.3"}
     theirs = encode_logs(
-        [ReadableLogRecord(record, Resource(resource), InstrumentationScope("reputation_sidecar", "1.2.3"))]
+        [
+            ReadableLogRecord(
+                record, Resource.create(dict(own)), InstrumentationScope("reputation_sidecar", "1.2.3")
+            )
+        ]
     )
 
     for request in (ours, theirs):
         logs = request.resource_logs[0].scope_logs[0].log_records[0]
-        ordered = sorted(logs.attributes, key=lambda item: item.key)
-        del logs.attributes[:]
-        logs.attributes.extend(ordered)
+        for attributed in (logs, request.resource_logs[0].resource):
+            ordered = sorted(attributed.attributes, key=lambda item: item.key)
+            del attributed.attributes[:]
+            attributed.attributes.extend(ordered)
         logs.ClearField("trace_id")  # the SDK takes it from a span in the context; held by another test
         logs.ClearField("body")  # the SDK sends an empty one
     assert ours == theirs
@@ -162,7 +170,8 @@ def test_a_decision_is_an_event_with_its_evidence() -> None:
         "d0",
     )
 
-    record = LogRecord.FromString(LogRecordEncoder().evaluation(decision))
+    record = LogRecord()
+    LogRecordEncoder().evaluation(record, decision)
 
     assert record.event_name == "reputation.evaluation"
     assert record.time_unix_nano == AT * 1_000_000
@@ -197,41 +206,63 @@ def test_a_decision_is_an_event_with_its_evidence() -> None:
 )
 def test_any_value_decodes_to_what_was_encoded(key: str, value: Any) -> None:
     """Every text, number, map and array survives the wire."""
-    item = KeyValue.FromString(key_value(key, value))
+    holder = KeyValueList()
+    add_attribute(holder.values, key, value)
+    [item] = KeyValueList.FromString(holder.SerializeToString()).values
 
     assert item.key == key
     assert plain(item.value) == (list(value) if isinstance(value, tuple) else value)
 
 
-def test_odd_ids_and_times_never_break_a_batch() -> None:
-    """A lone surrogate and the last time the store can hold are encodable."""
-    record = decoded(recorded_signal(1, TIME_MAX, message_id="\ud800"))
+@pytest.mark.parametrize(
+    ("odd", "shown"), [("\ud800", "?"), ("a\udfffb\u00e9", "a?b\u00e9"), ("\U0001f600", "\U0001f600")]
+)
+def test_odd_ids_and_times_never_break_a_batch(odd: str, shown: str) -> None:
+    """A lone surrogate in any text, the last time the store can hold and huge numbers are encodable."""
+    signal = recorded_signal(
+        1,
+        TIME_MAX,
+        SignalType.MESSAGE_FAILED,
+        instance_id=odd,
+        message_id=odd,
+        remote_jid=odd,
+        context={"code": odd, odd: 1 << 70},
+    )
 
-    assert attributes(record)["messaging.message.id"] == "?"
+    record = decoded(signal)
+
+    found = attributes(record)
+    assert found["reputation.instance.id"] == shown
+    assert found["messaging.message.id"] == shown
+    assert found["messaging.message.conversation_id"] == shown
+    assert found["reputation.signal.context"] == {"code": shown, shown: (1 << 63) - 1}
+    assert found["error.type"] == shown
     assert record.time_unix_nano == (1 << 64) - 1
 
 
-def exchange(**changes: Any) -> ExchangeFacts:
-    """Make an exchange that went well: 30 ms, 20 of them the provider's."""
-    plain_one = ExchangeFacts(
-        "x1",
-        AT,
-        Direction.DISPATCH,
-        "turbozap",
-        "POST",
-        "/send/text",
-        200,
-        None,
-        30_000,
-        20_000,
-        Outcome.READ,
-    )
-    return plain_one._replace(**changes)
+def test_what_is_remembered_of_one_signal_does_not_leak_into_the_next() -> None:
+    """Two signals that share their constant part and context each have their own ids and times."""
+    encoder = LogRecordEncoder()
+    records = [LogRecord() for _ in range(3)]
+    signals = [
+        FULL,
+        FULL._replace(id="other", message_id=None, trace_id=None),
+        recorded_signal(9, AT + 1, context={"action": "SEND_TEXT"}),
+    ]
+
+    for record, signal in zip(records, signals, strict=True):
+        encoder.signal(record, signal)
+
+    for record, signal in zip(records, signals, strict=True):
+        assert attributes(record) == attributes(decoded(signal))
+        assert record.trace_id == decoded(signal).trace_id
 
 
 def spans_of(facts: ExchangeFacts) -> list[Span]:
     """Encode and decode the spans of one exchange."""
-    return [Span.FromString(span) for span in SpanEncoder(sampler("always_on", "")).exchange(facts)]
+    made = ScopeSpans()
+    SpanEncoder(sampler("always_on", "")).exchange(made.spans, facts)
+    return list(ScopeSpans.FromString(made.SerializeToString()).spans)
 
 
 def test_an_exchange_is_a_server_span_with_a_client_span_under_it() -> None:

@@ -1,19 +1,21 @@
 """The OTLP sink against a real receiver: healthy, slow, refusing, hanging, gone."""
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from domain.exchange import ExchangeFacts, Outcome, TraceContext
-from domain.words import Direction
+from domain.exchange import TraceContext
 from exporters.otel import pipeline as pipeline_module
-from exporters.otel.sink import OtlpSink, open_sink
+from exporters.otel.opening import open_sink
+from exporters.otel.sink import OtlpSink
 from tests.builders import recorded_signal
-from tests.exporters.otel.receiver import Heard, Receiver, Reply, attributes
+from tests.exporters.otel.receiver import Heard, Receiver, Reply, attributes, exchange
 
 AT = 1_790_000_000_000
 
@@ -69,24 +71,6 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "BACKOFF_MAX_SECONDS", 0.05)
     monkeypatch.setattr(pipeline_module, "LINGER_SECONDS", 0.01)
     monkeypatch.setattr(pipeline_module, "REQUEST_SECONDS", 0.3)
-
-
-def exchange(**changes: Any) -> ExchangeFacts:
-    """Make an exchange that went well."""
-    plain = ExchangeFacts(
-        id="x1",
-        ended_at=AT,
-        direction=Direction.DISPATCH,
-        provider="turbozap",
-        method="POST",
-        template="/send/text",
-        status=200,
-        error=None,
-        duration_us=30_000,
-        upstream_us=20_000,
-        outcome=Outcome.READ,
-    )
-    return plain._replace(**changes)
 
 
 def balance(heard: Heard) -> int:
@@ -377,9 +361,58 @@ def test_rubbish_instead_of_http_is_a_failure_like_any_other(sinking: MakeSink, 
         server.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.usefixtures("quick_retries")
+def test_a_fault_of_our_own_costs_one_batch_not_the_exporter(
+    receiving: MakeReceiver, sinking: MakeSink, heard: Heard
+) -> None:
+    """A record that cannot be encoded at all is counted; the next ones are exported."""
+    receiver = receiving()
+    sink = sinking(receiver.url)
+    broken = recorded_signal(1, AT)._replace(context=cast("Any", 7))
+
+    sink.signals([broken])
+    assert heard.wait(lambda: heard.drops.get("export_failed") == 1)
+    sink.signals([recorded_signal(2, AT)])
+
+    assert heard.wait(lambda: heard.outcomes.get("exported") == 1)
+    assert heard.problems == ["AttributeError"]
+    assert len(receiver.records) == 1
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_records_under_way_at_the_end_are_counted_once(
+    receiving: MakeReceiver, sinking: MakeSink, heard: Heard
+) -> None:
+    """What the collector answers after the deadline changes no count any more."""
+    release = threading.Event()
+
+    def late(_: int) -> Reply:
+        release.wait(30)
+        return Reply()
+
+    receiver = receiving(late)
+    sink = sinking(receiver.url)
+    sink.signals([recorded_signal(1, AT)])
+    assert receiver.wait(lambda: bool(receiver.requests))
+
+    assert not sink.close(0.05)
+    release.set()
+    assert receiver.wait(lambda: bool(receiver.records))
+
+    assert heard.outcomes == {"emitted": 1}
+    assert heard.drops == {"shutdown": 1}
+    assert balance(heard) == 0
+
+
 def test_no_endpoint_opens_nothing(heard: Heard) -> None:
-    """Off is off: no thread, no import of the SDK."""
+    """Off is off: no thread, no import of OpenTelemetry."""
     before = threading.active_count()
+    program = (
+        "import sys, time; from exporters.otel.opening import open_sink;"
+        "assert open_sink('1', {}, None, monotonic_ns=time.monotonic_ns) is None;"
+        "sys.exit(any(name.startswith(('opentelemetry', 'google', 'requests')) for name in sys.modules))"
+    )
 
     assert open_sink("1", {}, heard, monotonic_ns=time.monotonic_ns) is None
     assert threading.active_count() == before
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
