@@ -212,7 +212,12 @@ def test_a_dispatcher_that_is_away_makes_the_provider_retry(town: Town, tmp_path
     """502 with the sidecar's own field; the facts are recorded, and the retry is a repeat."""
     with (
         bound_but_not_listening() as port,
-        sidecar(tmp_path, provider_url=town.plain.url, dispatcher_url=f"http://127.0.0.1:{port}") as running,
+        sidecar(
+            tmp_path,
+            provider_url=town.plain.url,
+            dispatcher_url=f"http://127.0.0.1:{port}",
+            retention_days="3650",
+        ) as running,
     ):
         for _ in range(2):
             answer = running.request("webhook", "POST", "/hook", callback("away"))
