@@ -7,6 +7,8 @@ code that interprets them.
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeAlias
 
+import msgspec
+
 from domain.words import Direction, Millis
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
@@ -72,7 +74,7 @@ class Signature(StrEnum):
     MISSING = "missing"
 
 
-class Exchange:
+class Exchange(msgspec.Struct, kw_only=True, eq=False, gc=False):
     """One request with what became of it. Times of durations are monotonic nanoseconds, 0 for "not reached".
 
     Attributes:
@@ -88,34 +90,25 @@ class Exchange:
         client_gone: the caller hung up before it had the whole answer.
     """
 
-    __slots__ = (
-        "answered", "client_gone", "direction", "ended_at", "ended_ns", "error", "first_byte_ns", "method",
-        "received_ns", "request_body", "request_headers", "response_body", "response_headers", "route",
-        "sent_ns", "signature", "started_at", "status", "target",
-    )  # fmt: skip
-
-    def __init__(
-        self, *, route: str, direction: Direction, method: bytes, target: bytes, headers: Headers
-    ) -> None:
-        self.route = route
-        self.direction = direction
-        self.method = method
-        self.target = target
-        self.request_headers = headers
-        self.request_body = NO_BODY
-        self.status: int | None = None
-        self.answered: int | None = None
-        self.response_headers: Headers = []
-        self.response_body = NO_BODY
-        self.error: WireError | None = None
-        self.signature: Signature | None = None
-        self.client_gone = False
-        self.started_at: Millis = 0
-        self.ended_at: Millis = 0
-        self.first_byte_ns = 0
-        self.sent_ns = 0
-        self.received_ns = 0
-        self.ended_ns = 0
+    route: str
+    direction: Direction
+    method: bytes
+    target: bytes
+    request_headers: Headers
+    request_body: Body = NO_BODY
+    status: int | None = None
+    answered: int | None = None
+    response_headers: Headers = []  # the struct makes a new one
+    response_body: Body = NO_BODY
+    error: WireError | None = None
+    signature: Signature | None = None
+    client_gone: bool = False
+    started_at: Millis = 0
+    ended_at: Millis = 0
+    first_byte_ns: int = 0
+    sent_ns: int = 0
+    received_ns: int = 0
+    ended_ns: int = 0
 
     def request_header(self, name: bytes) -> bytes | None:
         """Give the first request field of this lower-case name."""
@@ -147,6 +140,18 @@ class BodyCopy(Protocol):
         ...
 
 
+class Copier(Protocol):
+    """Makes copies of bodies that come under the same fields; one for all heads that are equal."""
+
+    def start(self) -> BodyCopy:
+        """Start a copy of a body that streams by."""
+        ...
+
+    def whole(self, payload: bytes) -> Body:
+        """Give the copy of a body that came in one piece: what a started one would give of it."""
+        ...
+
+
 class Verification(Protocol):
     """Checks one callback's signature over its raw payload bytes."""
 
@@ -162,8 +167,8 @@ class Verification(Protocol):
 class Observer(Protocol):
     """What the wire tells about traffic. The wire guards every call: a crash costs facts, not traffic."""
 
-    def copy_of(self, headers: Headers) -> BodyCopy:
-        """Start a copy of a body that has these fields (content type and coding matter)."""
+    def copier_of(self, headers: Headers) -> Copier:
+        """Tell how bodies under these fields are copied (content type and coding matter)."""
         ...
 
     def verification(self, exchange: Exchange) -> Verification | None:

@@ -17,8 +17,8 @@ from domain.ingest_signal import IngestReputationSignal
 from domain.words import Direction, Source
 from sidecar.exchange import (
     NO_BODY,
-    BodyCopy,
     BodyState,
+    Copier,
     Exchange,
     Headers,
     Release,
@@ -70,7 +70,7 @@ class TrafficObserver:
         ingest: makes redacted signals of events.
         journal: where facts go.
         new_id: gives each exchange an id unique over workers and restarts.
-        copy: starts a bounded copy of a body.
+        copier_of: tells how bodies under some fields are copied.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class TrafficObserver:
         ingest: IngestReputationSignal,
         journal: Journal,
         new_id: Callable[[], str],
-        copy: Callable[[Headers], BodyCopy],
+        copier_of: Callable[[Headers], Copier],
     ) -> None:
         self._routes = routes
         self._ingest = ingest
         self._journal = journal
         self._new_id = new_id
         self._crashes = 0
-        self.copy_of = copy
+        self.copier_of = copier_of
 
     def verification(self, exchange: Exchange) -> Verification | None:
         """Start verifying a callback where the operator configured a secret."""

@@ -13,9 +13,9 @@ from domain.words import Direction
 from sidecar import providers
 from sidecar.clock import now_ms
 from sidecar.data_dir import DataDir
-from sidecar.exchange import BodyCopy, Headers
+from sidecar.exchange import Copier, Headers
 from sidecar.journal.writer import JournalWriter
-from sidecar.observation import BodyTap
+from sidecar.observation import TapCopier
 from sidecar.observer import RouteReading, TrafficObserver
 from sidecar.providers import codes
 from sidecar.settings import RouteSettings, Settings
@@ -63,18 +63,18 @@ def exchange_ids(index: int) -> Callable[[], str]:
     return lambda: f"{prefix}{next(numbers):x}"
 
 
-def body_copies(settings: Settings) -> Callable[[Headers], BodyCopy]:
-    """Give a maker of bounded body copies."""
+def body_copies(settings: Settings) -> Callable[[Headers], Copier]:
+    """Give a maker of makers of bounded body copies."""
 
-    def copy(headers: Headers) -> BodyCopy:
-        return BodyTap(
+    def copier_of(headers: Headers) -> Copier:
+        return TapCopier(
             headers,
             copy_max=settings.observe_max_bytes,
             string_max=settings.observe_string_max_bytes,
             ratio_max=settings.decode_ratio_max,
         )
 
-    return copy
+    return copier_of
 
 
 def limits_of(settings: Settings) -> Limits:

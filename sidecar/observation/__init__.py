@@ -2,10 +2,10 @@
 
     payload chunks -> codings (gzip, deflate, br, zstd) -> long_strings -> at most `copy_max` bytes
 
-`BodyTap` is what the wire feeds. It never raises, whatever comes, and costs next to nothing for the usual
-body: one small chunk without coding is kept by reference and given back as it is.
+`BodyTap` is what the wire feeds. It never raises, whatever comes. `TapCopier` makes taps, and needs
+none for the usual body: one small piece without coding is kept by reference and given back as it is.
 """
 
-from sidecar.observation.tap import BodyTap, Unseen
+from sidecar.observation.tap import BodyTap, TapCopier, Unseen
 
-__all__ = ["BodyTap", "Unseen"]
+__all__ = ["BodyTap", "TapCopier", "Unseen"]

@@ -127,6 +127,11 @@ class BodyTap:
             return Body(data, BodyState.ELIDED)
         return Body(data, BodyState.WHOLE) if data else NO_BODY
 
+    @property
+    def plain(self) -> bool:
+        """Whether what comes is kept as it is: no coding, no media."""
+        return self._plain
+
     # -- keeping ------------------------------------------------------------------------------------
 
     def _keep(self, data: bytes) -> None:
@@ -215,3 +220,34 @@ class BodyTap:
         self.unseen = reason
         self._done = True
         self._kept, self._used = [], 0
+
+
+class TapCopier:
+    """Implements `sidecar.exchange.Copier`: makes the taps of bodies that come under the same fields."""
+
+    __slots__ = ("_headers", "_limits", "_whole_max")
+
+    def __init__(
+        self,
+        headers: Headers,
+        *,
+        copy_max: int = COPY_MAX,
+        string_max: int = STRING_MAX,
+        ratio_max: int = RATIO_MAX,
+    ) -> None:
+        self._headers = headers
+        self._limits = (copy_max, string_max, ratio_max)
+        self._whole_max = copy_max if self.start().plain else -1
+
+    def start(self) -> BodyTap:
+        """Start a copy of a body that streams by."""
+        copy_max, string_max, ratio_max = self._limits
+        return BodyTap(self._headers, copy_max=copy_max, string_max=string_max, ratio_max=ratio_max)
+
+    def whole(self, payload: bytes) -> Body:
+        """Give the copy of a body that came in one piece, mostly that piece itself."""
+        if 0 < len(payload) <= self._whole_max:
+            return Body(payload, BodyState.WHOLE)
+        tap = self.start()
+        tap.feed(payload)
+        return tap.finish(complete=True)

@@ -11,6 +11,7 @@
     head            sans-I/O: a head's lines and fields, checked by us and by llhttp
     request_head,   sans-I/O: what a head means for framing and routing, and the head passed on
     response_head
+    memo            heads that came before
     body            sans-I/O: bodies in transit, transfer coding removed
     upward,         one exchange in flight: its request,
     downward,       its answer,

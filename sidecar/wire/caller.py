@@ -28,7 +28,7 @@ from sidecar.wire.answer import error_answer
 from sidecar.wire.connection import CallerUser, Connection
 from sidecar.wire.head_buffer import END, A, HeadBuffer, Z, skip_empty_line, split_head
 from sidecar.wire.refusal import REFUSALS, Reason, Refused
-from sidecar.wire.request_head import RequestHead, parse_request
+from sidecar.wire.request_head import RequestHead
 
 if TYPE_CHECKING:
     from sidecar.wire.forwarder import Forwarder
@@ -159,9 +159,7 @@ class CallerConnection(Connection):
                     return
                 head, rest = found
                 self._buffer = None
-            request = parse_request(
-                head, prefix=forwarder.prefix, authority=forwarder.authority, limits=limits
-            )
+            request = forwarder.requests[head]
         except Refused as refused:
             self.refuse(refused.reason)
             return

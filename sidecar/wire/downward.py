@@ -32,6 +32,7 @@ class Downward(Upward):
         closes: the caller's connection ends with this answer.
         final: what is written at the release.
         shown: the caller has a part of the answer: a failure cannot be told any more, only shown.
+        spent: the upstream's connection must not be used again, whatever the answer's head says.
         tunnel: what the connection becomes after a 101.
     """
 
@@ -44,6 +45,7 @@ class Downward(Upward):
         "closes",
         "final",
         "shown",
+        "spent",
         "tunnel",
     )
 
@@ -54,6 +56,7 @@ class Downward(Upward):
         self.closes = request.closes
         self.final = b""
         self.shown = False
+        self.spent = False
         self.tunnel: Tunnel | None = None
         self._answer_body: BodyDecoder | None = None
         self._head_buffer: HeadBuffer | None = None
@@ -77,7 +80,7 @@ class Downward(Upward):
     def _take_heads(self, data: bytes) -> None:
         """Read answer heads until the final one; interim ones pass at once."""
         request = self.request
-        limits = self.forwarder.limits
+        forwarder = self.forwarder
         while data:
             if self._head_buffer is not None:
                 found = self._head_buffer.feed(data)
@@ -90,10 +93,15 @@ class Downward(Upward):
                 if end >= 0:
                     head, data = split_head(data, end + 4)
                 else:
-                    self._head_buffer = HeadBuffer(limits)
+                    self._head_buffer = HeadBuffer(forwarder.limits)
                     self._head_buffer.feed(data)
                     return
-            answer = parse_response(head, method=request.method, to_http10=request.http10, limits=limits)
+            if request.plain:
+                answer = forwarder.answers[head]
+            else:
+                answer = parse_response(
+                    head, method=request.method, to_http10=request.http10, limits=forwarder.limits
+                )
             if answer.status >= 200:
                 self._begin_answer(answer, data)
                 return
@@ -136,12 +144,12 @@ class Downward(Upward):
             self.final = head
             self.complete(surplus=bool(data))
             return
-        self.answer_copy = self.forwarder.observer.copy_of(answer.headers)
         if framing == len(data):  # the usual case: it came whole, so there is nothing to decode
-            self._observe(data)
+            exchange.response_body = self.forwarder.observer.whole(answer, data)
             self.final = head + data
             self.complete(surplus=False)
             return
+        self.answer_copy = self.forwarder.observer.start(answer)
         self._answer_body = decoder(framing, self.forwarder.limits)
         if data:
             self._take_body(answer, head, data)
@@ -190,7 +198,7 @@ class Downward(Upward):
             raise Refused(Reason.UNASKED_UPGRADE)
         exchange = self.exchange
         self.answer = answer
-        answer.closes = True
+        self.spent = True
         exchange.status = 101
         exchange.response_headers = answer.headers
         exchange.received_ns = monotonic_ns()

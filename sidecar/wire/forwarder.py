@@ -10,6 +10,7 @@ from sidecar.exchange import Observer
 from sidecar.wire.caller import CallerConnection
 from sidecar.wire.counters import Counters
 from sidecar.wire.limits import Limits
+from sidecar.wire.memo import AnswerHeads, RequestHeads
 from sidecar.wire.observing import GuardedObserver
 from sidecar.wire.refusal import Reason
 from sidecar.wire.relay import Relay
@@ -35,6 +36,8 @@ class Forwarder:
         self.verify_mode = route.verify_mode
         self.prefix = route.upstream.prefix
         self.authority = route.upstream.authority
+        self.requests = RequestHeads(self.prefix, self.authority, limits)
+        self.answers = AnswerHeads(limits)
         self.loop = asyncio.get_running_loop()
         self.pool = Pool(route.upstream, limits, counters)
         self.draining = False

@@ -6,14 +6,16 @@ from sidecar.exchange import (
     Body,
     BodyCopy,
     BodyState,
+    Copier,
     Exchange,
-    Headers,
     Observer,
     Release,
     Signature,
     Verification,
 )
 from sidecar.wire.counters import Counters
+from sidecar.wire.request_head import RequestHead
+from sidecar.wire.response_head import ResponseHead
 
 
 class _LostCopy:
@@ -47,12 +49,25 @@ class GuardedObserver:
         self._counters.observer_crashes[call] += 1
         return _LOST
 
-    def copy_of(self, headers: Headers) -> BodyCopy:
-        """Start a copy of a body."""
+    def start(self, head: RequestHead | ResponseHead) -> BodyCopy:
+        """Start a copy of the body that follows a head."""
         try:
-            return self._observer.copy_of(headers)
+            return self._copier_of(head).start()
         except Exception:  # noqa: BLE001 - counted; the traffic goes on
-            return self.crashed("copy_of")
+            return self.crashed("start")
+
+    def whole(self, head: RequestHead | ResponseHead, payload: bytes) -> Body:
+        """Copy a body that came in one piece with its head."""
+        try:
+            return (head.copier or self._copier_of(head)).whole(payload)
+        except Exception:  # noqa: BLE001 - counted; the traffic goes on
+            return self.crashed("whole").finish(complete=True)
+
+    def _copier_of(self, head: RequestHead | ResponseHead) -> Copier:
+        copier = head.copier
+        if copier is None:
+            copier = head.copier = self._observer.copier_of(head.headers)
+        return copier
 
     def finish(self, copy: BodyCopy, *, complete: bool) -> Body:
         """End a copy."""

@@ -34,9 +34,7 @@ class Relay(Downward):
     def complete(self, *, surplus: bool) -> None:
         """The answer is whole: free the upstream's connection if the request is too, and end."""
         now_ns = self.exchange.received_ns = monotonic_ns()
-        answer = self.answer
-        if answer is not None and (surplus or answer.framing == UNTIL_CLOSE):
-            answer.closes = True
+        self.spent = surplus or (self.answer is not None and self.answer.framing == UNTIL_CLOSE)
         if self.whole:
             self._give_back(now_ns)
         self.end(now_ns)
@@ -46,7 +44,7 @@ class Relay(Downward):
         upstream, self.upstream = self.upstream, None
         if upstream is None:
             return
-        if self.answer is None or self.answer.closes or self.forwarder.draining:
+        if self.answer is None or self.answer.closes or self.spent or self.forwarder.draining:
             upstream.close()
         else:
             self.forwarder.pool.put(upstream, now_ns)

@@ -1,11 +1,12 @@
 """Request heads: checked, framed, and rewritten for the upstream (RFC 9112 sections 3 and 6)."""
 
 import re
+from copy import copy
 from typing import Final, NamedTuple
 
 import httptools
 
-from sidecar.exchange import Headers
+from sidecar.exchange import Copier, Headers
 from sidecar.wire.body import CHUNKED
 from sidecar.wire.head import (
     CODING,
@@ -60,12 +61,16 @@ class RequestHead:
         strips: there are fields that are not for the upstream.
         upgrade: the caller asks to switch protocols.
         expects: the caller waits for 100 before it sends the body.
+        plain: its answers are framed by their own fields alone.
         forwarded: the head for the upstream.
+        copier: makes the observer's copies of its body; None until one is asked for.
+
+    Equal heads share one object (see `memo`): once parsed, nothing but `copier` is ever set.
     """
 
     __slots__ = (
-        "closes", "expects", "forwarded", "framing", "headers", "http10", "method", "strips", "target",
-        "upgrade",
+        "closes", "copier", "expects", "forwarded", "framing", "headers", "http10", "method", "plain",
+        "strips", "target", "upgrade",
     )  # fmt: skip
 
     def __init__(self, start: Start, headers: Headers) -> None:
@@ -76,7 +81,16 @@ class RequestHead:
         self.strips = False
         self.upgrade = False
         self.expects = False
+        self.plain = not self.http10 and self.method != b"HEAD"
         self.forwarded = b""
+        self.copier: Copier | None = None
+
+    def unexpecting(self) -> "RequestHead":
+        """Give the same head without the expectation, for an upstream that is not asked to meet it."""
+        other = copy(self)
+        lines = self.forwarded.split(b"\r\n")
+        other.forwarded = b"\r\n".join(line for line in lines if not line.lower().startswith(b"expect:"))
+        return other
 
 
 def parse_request(head: bytes, *, prefix: bytes, authority: bytes, limits: Limits) -> RequestHead:

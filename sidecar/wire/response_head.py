@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import httptools
 
-from sidecar.exchange import Headers
+from sidecar.exchange import Copier, Headers
 from sidecar.wire.body import CHUNKED, UNTIL_CLOSE
 from sidecar.wire.head import (
     CODING,
@@ -52,9 +52,12 @@ class ResponseHead:
         switches: its connection fields say more than close or keep-alive.
         upgrade: it names the protocol switched to.
         forwarded: the head for the caller; `closing` adds the end of its connection.
+        copier: makes the observer's copies of its body; None until one is asked for.
+
+    Equal heads share one object (see `memo`): once parsed, nothing but `copier` is ever set.
     """
 
-    __slots__ = ("closes", "forwarded", "framing", "headers", "status", "switches", "upgrade")
+    __slots__ = ("closes", "copier", "forwarded", "framing", "headers", "status", "switches", "upgrade")
 
     def __init__(self, start: Start, headers: Headers) -> None:
         self.status, self.closes = start
@@ -63,6 +66,7 @@ class ResponseHead:
         self.switches = False
         self.upgrade = False
         self.forwarded = b""
+        self.copier: Copier | None = None
 
     def closing(self) -> bytes:
         """Give the head for a caller whose connection ends with this answer (RFC 9112 section 9.6)."""

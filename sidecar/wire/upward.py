@@ -57,15 +57,15 @@ class Upward(ABC):
         self.request_copy: BodyCopy | None = None
         self._unsent = b""
         self._connecting: asyncio.Task[None] | None = None
-        exchange = self.exchange = Exchange(
+        self.exchange = Exchange(
             route=forwarder.name,
             direction=forwarder.direction,
             method=request.method,
             target=request.target,
-            headers=request.headers,
+            request_headers=request.headers,
+            started_at=now_ms(),
+            first_byte_ns=first_byte_ns,
         )
-        exchange.started_at = now_ms()
-        exchange.first_byte_ns = first_byte_ns
 
     def start(self, rest: bytes) -> None:
         """Begin: `rest` is what came after the head."""
@@ -77,21 +77,20 @@ class Upward(ABC):
         if framing == 0:
             payload = b""
             self.request_is_whole(rest)
+        elif framing == len(rest):
+            payload = rest
+            self.observe_whole(rest)
+            self.request_is_whole(b"")
         else:
-            self.request_copy = self.forwarder.observer.copy_of(request.headers)
-            if framing == len(rest):
-                payload = rest
-                self.observe_request(rest)
-                self.request_is_whole(b"")
-            else:
-                self.request_body = decoder(framing, self.forwarder.limits)
-                if not request.expects and self.caller is not None:
-                    self.caller.deadline = self.forwarder.idle_at
-                try:
-                    payload = self._take_payload(self.request_body, rest) if rest else b""
-                except Refused as refused:
-                    self.bad_request(refused.reason)
-                    return
+            self.request_copy = self.forwarder.observer.start(request)
+            self.request_body = decoder(framing, self.forwarder.limits)
+            if not request.expects and self.caller is not None:
+                self.caller.deadline = self.forwarder.idle_at
+            try:
+                payload = self._take_payload(self.request_body, rest) if rest else b""
+            except Refused as refused:
+                self.bad_request(refused.reason)
+                return
         self.send(payload)
 
     def begin(self) -> None:
@@ -182,6 +181,10 @@ class Upward(ABC):
         elif self.caller is not None:
             self.caller.deadline = self.forwarder.idle_at
         return payload
+
+    def observe_whole(self, payload: bytes) -> None:
+        """Copy a body that came whole with its head."""
+        self.exchange.request_body = self.forwarder.observer.whole(self.request, payload)
 
     def observe_request(self, payload: bytes) -> None:
         """Feed the copy."""

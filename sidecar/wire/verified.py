@@ -27,6 +27,12 @@ class VerifiedRelay(Relay):
         else:
             super().start(rest)
 
+    def observe_whole(self, payload: bytes) -> None:
+        """Feed the verification besides the copy."""
+        super().observe_whole(payload)
+        if self._verification is not None:
+            self._verification = self.forwarder.observer.verify(self._verification, payload)
+
     def observe_request(self, payload: bytes) -> None:
         """Feed the verification besides the copy."""
         super().observe_request(payload)
@@ -54,7 +60,7 @@ class VerifiedRelay(Relay):
             return
         self.request_body = decoder(request.framing, self.forwarder.limits)
         if request.framing:
-            self.request_copy = self.forwarder.observer.copy_of(request.headers)
+            self.request_copy = self.forwarder.observer.start(request)
         if request.framing > self.forwarder.limits.verification_bytes_max:
             self.fail(WireError.BODY_TOO_LARGE)
             return
@@ -62,7 +68,7 @@ class VerifiedRelay(Relay):
             self.continued = True
             if self.caller is not None:
                 self.caller.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.forwarded = _without_expect(request.forwarded)
+            request = self.request = request.unexpecting()
         self._hold(self._held, rest)
 
     def _hold(self, held: list[bytes], data: bytes) -> None:
@@ -97,7 +103,3 @@ class VerifiedRelay(Relay):
         if self.request.framing == CHUNKED:
             payload = (chunk(payload) if payload else b"") + last_chunk(trailers)
         self.send(payload)
-
-
-def _without_expect(head: bytes) -> bytes:
-    return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:"))

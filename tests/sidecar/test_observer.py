@@ -14,7 +14,7 @@ from domain.words import Direction, SignalType, Source
 from sidecar import providers
 from sidecar.exchange import NO_BODY, Body, BodyState, Exchange, Release, Signature, WireError
 from sidecar.journal.layout import LossReason
-from sidecar.observation import BodyTap
+from sidecar.observation import TapCopier
 from sidecar.observer import RouteReading, TrafficObserver
 from sidecar.providers.contract import Reader
 
@@ -42,7 +42,7 @@ def observer(journal: Kept, reader: Reader | None = None, secret: bytes | None =
     ingest = IngestReputationSignal(Redactor(RemoteJidMode.HASH, b"0123456789abcdef"))
     numbers = iter(range(1000))
     return TrafficObserver(
-        {"dispatch": route, "webhook": route}, ingest, journal, lambda: f"x-{next(numbers)}", BodyTap
+        {"dispatch": route, "webhook": route}, ingest, journal, lambda: f"x-{next(numbers)}", TapCopier
     )
 
 
@@ -56,7 +56,7 @@ def send(target: bytes = b"/message/vendas-01/text", **fields: Any) -> Exchange:
         direction=Direction.DISPATCH,
         method=b"POST",
         target=target,
-        headers=[
+        request_headers=[
             (b"Content-Type", b"application/json"),
             (b"traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()),
         ],
@@ -78,7 +78,7 @@ def callback(**fields: Any) -> Exchange:
         direction=Direction.WEBHOOK,
         method=b"POST",
         target=b"/hook",
-        headers=[(b"Content-Type", b"application/json")],
+        request_headers=[(b"Content-Type", b"application/json")],
     )
     exchange.request_body = json_body(
         {

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.exchange import NO_BODY, Body, BodyState, Headers
-from sidecar.observation import BodyTap, Unseen
+from sidecar.observation import BodyTap, TapCopier, Unseen
 from sidecar.observation.tap import COPY_MAX
 from tests.sidecar.observation.test_long_strings import cuts, reference, split, texts
 
@@ -237,3 +237,14 @@ def test_a_body_that_drips_costs_little_more_memory_than_its_size() -> None:
 
     assert current < 2 * COPY_MAX
     assert tap.finish(complete=True).data == b"".join(chunks)
+
+
+@given(data=texts, kind=st.sampled_from(["", "gzip", "br", "sdch", "image/png"]))
+def test_a_body_in_one_piece_is_copied_as_one_that_streams_by(data: bytes, kind: str) -> None:
+    """The short way for whole bodies gives what feeding them to a tap gives, whatever their fields say."""
+    fields = [("Content-Type", kind)] if "/" in kind else [coded(kind)]
+    sent = ENCODERS[kind](data) if kind in ENCODERS else data
+    headers: Headers = [(name.encode(), value.encode()) for name, value in fields]
+    copier = TapCopier(headers, copy_max=COPY, string_max=STRING)
+
+    assert copier.whole(sent) == observe([sent], *fields)[0]

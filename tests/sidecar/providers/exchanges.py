@@ -37,7 +37,7 @@ def call(
         direction=Direction.DISPATCH,
         method=method.encode(),
         target=path.encode(),
-        headers=[(b"Content-Type", request_type.encode())],
+        request_headers=[(b"Content-Type", request_type.encode())],
     )
     exchange.request_body = body(request)
     exchange.status = exchange.answered = status
@@ -58,7 +58,7 @@ def callback(content: Json, headers: Mapping[str, str] | None = None, method: st
         direction=Direction.WEBHOOK,
         method=method.encode(),
         target=b"/hooks",
-        headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+        request_headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
     )
     exchange.request_body = body(content)
     exchange.status = exchange.answered = 200

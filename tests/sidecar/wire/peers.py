@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from domain.words import Direction
-from sidecar.exchange import Body, BodyState, Exchange, Headers, Release, Verification
+from sidecar.exchange import Body, BodyCopy, BodyState, Exchange, Headers, Release, Verification
 from sidecar.wire import Counters, Forwarder, Limits, Route, Upstream, VerifyMode
 
 T = TypeVar("T")
@@ -64,6 +64,18 @@ class WholeCopy:
         return Body(data, BodyState.WHOLE if complete else BodyState.CUT)
 
 
+class PlainCopier:
+    """Copies every body by the same kind of copy."""
+
+    def __init__(self, start: Callable[[], BodyCopy]) -> None:
+        self.start = start
+
+    def whole(self, payload: bytes) -> Body:
+        copy = self.start()
+        copy.feed(payload)
+        return copy.finish(complete=True)
+
+
 class Witness:
     """An observer that remembers the exchanges and releases at once, or when told to."""
 
@@ -73,8 +85,8 @@ class Witness:
         self.hold = hold
         self.verifier: Callable[[Exchange], Verification | None] = lambda _: None
 
-    def copy_of(self, headers: Headers) -> WholeCopy:
-        return WholeCopy()
+    def copier_of(self, headers: Headers) -> PlainCopier:
+        return PlainCopier(WholeCopy)
 
     def verification(self, exchange: Exchange) -> Verification | None:
         return self.verifier(exchange)

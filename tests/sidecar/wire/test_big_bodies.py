@@ -7,8 +7,18 @@ import zlib
 
 import pytest
 
-from sidecar.exchange import Body, BodyState
-from tests.sidecar.wire.peers import Origin, Reader, Witness, Writer, origin, read_head, run, wire
+from sidecar.exchange import Body, BodyState, Headers
+from tests.sidecar.wire.peers import (
+    Origin,
+    PlainCopier,
+    Reader,
+    Witness,
+    Writer,
+    origin,
+    read_head,
+    run,
+    wire,
+)
 
 MIB = 1024 * 1024
 PIECE = bytes(range(256)) * 256
@@ -35,8 +45,8 @@ class Summing:
 class SummingWitness(Witness):
     """A witness that does not keep bodies."""
 
-    def copy_of(self, headers: object) -> Summing:  # type: ignore[override]  # another copy of the same protocol
-        return Summing()
+    def copier_of(self, headers: Headers) -> PlainCopier:
+        return PlainCopier(Summing)
 
 
 def expected(pieces: int) -> bytes:
