@@ -12,6 +12,7 @@ the states on the way (to resume from when a late fact comes), and the steps tha
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from domain.connection import CONNECTION_OF
 from domain.cooldown import at_step
 from domain.evaluation import evaluate
 from domain.fold_material import Entry, Material
@@ -19,12 +20,10 @@ from domain.fold_state import Change, Ended, Folded, FoldState, Setting, initial
 from domain.reputation import is_at_risk
 from domain.rest import SEEN
 from domain.snapshot import (
-    CONN_ERROR,
     COUNTED,
-    DISCONNECT,
     EMPTY,
     ESTABLISHED,
-    QRCODE,
+    KIND_OF,
     REACTION,
     REPLIED,
     SENT,
@@ -35,12 +34,7 @@ from domain.words import ActionKind, Connection, CooldownReason, Millis, Tempera
 
 _LATE: Final[Millis] = 1 << 62
 
-_CONNECTION_OF: Final = {
-    ESTABLISHED: Connection.CONNECTED,
-    DISCONNECT: Connection.DISCONNECTED,
-    CONN_ERROR: Connection.ERROR,
-    QRCODE: Connection.QRCODE,
-}
+_CONNECTION_OF: Final = {KIND_OF[kind]: state for kind, state in CONNECTION_OF.items()}
 _PROOF_OF_LIFE: Final = frozenset({SENT, REACTION, ESTABLISHED})
 """Facts that end CREATED: the first connection or successful send."""
 

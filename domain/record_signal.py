@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from domain.connection import CONNECTION_OF, Known
 from domain.exchange import ExchangeFacts
 from domain.identity import signal_id
 from domain.ports import Recording, SignalStore
@@ -20,16 +21,6 @@ ALIASES_MAX: Final = 8
 
 REFUSED: Final = "store_refused"
 """Reason of the gap that stands for a fact the store refused for its content."""
-
-CONNECTION_OF: Final[dict[SignalType, Connection]] = {
-    SignalType.CONNECTION_CONNECTED: Connection.CONNECTED,
-    SignalType.CONNECTION_DISCONNECTED: Connection.DISCONNECTED,
-    SignalType.CONNECTION_ERROR: Connection.ERROR,
-    SignalType.QRCODE_REGENERATED: Connection.QRCODE,
-}
-"""Facts that say how an instance is connected (design section 3, "connection")."""
-
-_SENDS: Final = frozenset({SignalType.MESSAGE_SENT, SignalType.REACTION_SENT})
 
 
 class Slice(NamedTuple):
@@ -153,25 +144,22 @@ def _sort_out(
     for fact in facts:
         key = (fact.instance_id, fact.id)
         signal = fact.signal
-        state = CONNECTION_OF.get(signal.type)
         head = heads[fact.instance_id]
-        unchanged = signal.polled and state is head.connection
+        unchanged = signal.polled and CONNECTION_OF.get(signal.type) is head.connection
         if key in seen or unchanged:
             repeats.append(fact)
             continue
         seen.add(key)
         new.append(fact)
-        heads[fact.instance_id] = _moved(head, fact, state)
+        heads[fact.instance_id] = _moved(head, fact)
     return new, repeats
 
 
-def _moved(head: InstanceHead, fact: _Fact, state: Connection | None) -> InstanceHead:
+def _moved(head: InstanceHead, fact: _Fact) -> InstanceHead:
     signal = fact.signal
-    if state is None and head.connection is Connection.UNKNOWN and signal.type in _SENDS:
-        state = Connection.CONNECTED  # a successful send proves it, but only where nothing else is known
     connection, connection_at = head.connection, head.connection_at
-    if state is not None and signal.occurred_at >= connection_at:
-        connection, connection_at = state, signal.occurred_at
+    if signal.type in CONNECTION_OF or connection is Connection.UNKNOWN:
+        connection, connection_at = Known(connection, connection_at).after(signal.type, signal.occurred_at)
     aliases = head.aliases
     if signal.alias and signal.alias != fact.instance_id and signal.alias not in aliases:
         aliases = (*aliases, signal.alias)[-ALIASES_MAX:]

@@ -119,7 +119,7 @@ class InstanceHead(NamedTuple):
     Attributes:
         aliases: other names of the instance, newest last, at most 8.
         last_seq: arrival number of its newest signal, 0 for none.
-        connection: by newest `occurred_at`, arrival deciding ties.
+        connection, connection_at: see `domain.connection`.
     """
 
     instance_id: str

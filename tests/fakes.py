@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 
+from domain.connection import shown
 from domain.errors import StoreUnavailable
 from domain.forget import REFERENCE_PREFIX, ForgottenPage, References, RowKey
 from domain.health_ports import (
@@ -217,7 +218,7 @@ class InMemoryStore:
             instance_id,
             head.provider,
             *seen,
-            head.connection,
+            shown(head.connection, seen[4]),
             None if state is None else state.preview.cooldown_reason,
             head.last_signal_at,
             None if state is None else state.preview.last_evaluated_at,

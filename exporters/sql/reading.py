@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, or_, select
 
+from domain.connection import shown
 from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
 from domain.timeline import PageKey, TimelinePage, TimelineQuery
 from domain.words import (
@@ -217,7 +218,7 @@ def _summary(row: Any) -> InstanceSummary:
         Trend(row.trend),
         RiskLevel(row.riskLevel),
         Lifecycle(row.lifecycle),
-        Connection(row.connection),
+        shown(Connection(row.connection), Lifecycle(row.lifecycle)),
         CooldownReason(row.cooldownReason) if row.cooldownReason else None,
         row.lastSignalAt,
         row.lastEvaluatedAt,
