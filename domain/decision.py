@@ -123,9 +123,18 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> tuple[object, ...]:
-        """Give what an operator or a dispatcher would act on."""
+        """Give what an operator or a dispatcher would act on: no counts, no rates, no pending points."""
         view = self.after
-        return (view.score, view.temperature_level, view.lifecycle, view.cooldown_reason, view.risk_level)
+        return (
+            view.score,
+            view.temperature_level,
+            view.lifecycle,
+            view.connection,
+            view.cooldown_reason,
+            view.risk_level,
+            view.warm_up_phase,
+            tuple(alert.code for alert in view.alerts),
+        )
 
     @property
     def content(self) -> tuple[object, ...]:

@@ -40,9 +40,9 @@ class Run:
         action: OperatorAction | None = None,
     ) -> None:
         """Fold all to now, and decide."""
-        self.tasks = begin(self._evaluating, ids, arrived, action, self._lives, self._setting)
+        self.tasks = begin(self._evaluating, ids, arrived, action, self._lives, self._setting, self._now)
         for task in self.tasks:
-            aim(self._evaluating, task, action, self._now, self._setting)
+            aim(self._evaluating, task, action, self._setting)
         self._fold_all()
         for task in self.tasks:
             self._decide(task)
@@ -57,16 +57,19 @@ class Run:
             raise UnknownInstance(instance_id)
 
     def add_action(self, instance_id: str, kind: ActionKind) -> OperatorAction:
-        """Record what an operator does now; actions of one millisecond are applied in this order."""
+        """Record what an operator does now; actions of one millisecond are applied in this order.
+
+        One is never dated before an earlier one, whoever's clock is behind.
+        """
         saved = self._evaluating.saved([instance_id]).get(instance_id)
-        number = 1 if saved is None else saved.actions + 1
-        action = OperatorAction(instance_id, f"{number:08}-{kind}", number, kind, self._now)
+        number, at = (1, self._now) if saved is None else (saved.actions + 1, max(self._now, saved.at))
+        action = OperatorAction(instance_id, f"{number:08}-{kind}", number, kind, at)
         return self._evaluating.add_action(action)
 
     def ask(self, task: Task, reason: EvaluationReason) -> Decision:
-        """Decide on request how an instance stands now."""
+        """Decide on request how an instance stands now; not before the last step that is known."""
         asked = decide.at_rest(
-            task.instance_id, task.state, self._now, reason, self.bounds(task), self._setting
+            task.instance_id, task.state, task.until, reason, self.bounds(task), self._setting
         )
         asked = decide.with_evidence(self._evaluating, asked)
         task.decisions.append(asked)
@@ -99,7 +102,7 @@ class Run:
 
     def _fold_all(self) -> None:
         """Fold every instance; the first part of each shares its queries with all others."""
-        moves = [task.move(self._now) for task in self.tasks]
+        moves = [task.move() for task in self.tasks]
         supplied = supply(
             self._evaluating, moves, self._setting.window_ms, latency_rules=self._setting.latency_rules
         )
@@ -107,7 +110,7 @@ class Run:
             material, until = supplied[task.instance_id]
             until = max(until, move.passed)
             task.folded = fold(task.start.state, material, until, self._setting)
-            if until < self._now:
+            if until < task.until:
                 rest = move._replace(state=task.folded.state, passed=until, entering=None)
                 task.folded = _joined(task.folded, fold_on(self._evaluating, rest, self._setting))
 
@@ -118,8 +121,8 @@ class Run:
             return
         changes = {change.after.at: change for change in task.folded.changes if change.after.at >= since}
         old: dict[Millis, list[Decision]] = {}
-        if task.late_from is not None and task.late_from <= task.held.decided_at:
-            for decision in decide.effective_since(self._evaluating, task.instance_id, since):
+        if task.new_from is not None and task.new_from <= task.held.decided_at:
+            for decision in decide.effective_since(self._evaluating, task.instance_id, task.new_from):
                 old.setdefault(decision.evaluated_at, []).append(decision)
         for at in sorted({*changes, *old}):
             for decision in self._at(task, changes.get(at), at, old.get(at, [])):
@@ -141,16 +144,17 @@ class Run:
                 continue
             state = self._state_at(task, at)
             now = decide.at_rest(task.instance_id, state, at, decision.reason, bounds, self._setting)
-            # An answer that was asked for stays as long as nobody would act differently on a new one.
+            # Receipts are almost always a little late: an answer that was asked for stays as long as nobody
+            # would act differently on a new one, else each request would store two rows (docs/adr/0014).
             if now.outcome != decision.outcome if decision.asked else now.content != decision.content:
                 made.append(decide.correcting(now, decision, self._setting))
         return made
 
     def _decide_switch(self, task: Task) -> None:
         """Explain what another setting makes of the same facts: one decision, dated now."""
-        before = view_of(task.held.state, self._now, self._setting)
+        before = view_of(task.held.state, task.until, self._setting)
         decision = decide.at_rest(
-            task.instance_id, task.state, self._now, EvaluationReason.CRON, self.bounds(task), self._setting
+            task.instance_id, task.state, task.until, EvaluationReason.CRON, self.bounds(task), self._setting
         )
         if decision.after != before:
             decision = decision._replace(before=before)
@@ -182,12 +186,12 @@ class Run:
 
     def _future_at(self, task: Task) -> Millis | None:
         """Give the date of the earliest fact that still waits in the future."""
-        dates = [fact.occurred_at for fact in task.new if fact.occurred_at > self._now]
+        dates = [fact.occurred_at for fact in task.new if fact.occurred_at > task.until]
         held = task.held.future_at
-        if held is not None and held > self._now:
+        if held is not None and held > task.until:
             dates.append(held)
         elif held is not None or task.switched or task.saved is None:
-            span = Span(task.instance_id, self._now + 1, TIME_MAX, task.seq)
+            span = Span(task.instance_id, task.until + 1, TIME_MAX, task.seq)
             dates += [fact.occurred_at for fact in self._evaluating.facts([span], 1)]
         return min(dates, default=None)
 

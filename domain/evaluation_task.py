@@ -31,8 +31,12 @@ class Task:
         kept: states in memory to go back to.
         new: facts that arrived behind the row.
         seq, actions: arrival bounds of this evaluation.
+        until: how far it folds: to now, but never less far than it was folded. Clocks of several sidecars
+            differ, and one may be set back: a fact that was due by one clock does not wait again by another.
         start: where it resumes from.
-        late_from: date of the earliest new fact or action in the folded past, None: none is.
+        new_from: date of the earliest new fact or action, None: there is none. Decisions dated from it on may
+            be wrong now: also one that was asked for behind the last step, where nothing is folded again.
+        late_from: the same, where it lies in the folded past, else None.
         switched: another setting saved the row.
         entering: all facts behind `start`, when they are at hand.
         folded: outcome of the fold.
@@ -46,7 +50,9 @@ class Task:
     new: list[Fact]
     seq: int
     actions: int
+    until: Millis
     start: Start
+    new_from: Millis | None = None
     late_from: Millis | None = None
     switched: bool = False
     entering: list[Fact] | None = None
@@ -63,9 +69,9 @@ class Task:
         """The first instant whose decisions this evaluation may add or change."""
         return self.held.state.at + 1 if self.late_from is None else self.late_from
 
-    def move(self, until: Millis) -> Move:
+    def move(self) -> Move:
         """Give the fold's way to go."""
-        move = self.start.move(self.instance_id, until, seq_max=self.seq, actions_max=self.actions)
+        move = self.start.move(self.instance_id, self.until, seq_max=self.seq, actions_max=self.actions)
         return move._replace(entering=self.entering)
 
 
@@ -76,6 +82,7 @@ def begin(
     action: OperatorAction | None,
     lives: LiveFolds,
     setting: Setting,
+    now: Millis,
 ) -> list[Task]:
     """Put instances on the workbench; facts that are not at hand without a hole are read."""
     saved = evaluating.saved(ids)
@@ -92,13 +99,11 @@ def begin(
     for instance_id in ids:
         new = missed.get(instance_id, []) if instance_id in behind else list(arrived[instance_id])
         row = saved.get(instance_id)
-        tasks.append(_task(evaluating, instance_id, row, new, action, lives, setting))
+        tasks.append(_task(evaluating, instance_id, row, new, action, lives, setting, now))
     return tasks
 
 
-def aim(
-    evaluating: Evaluating, task: Task, action: OperatorAction | None, now: Millis, setting: Setting
-) -> None:
+def aim(evaluating: Evaluating, task: Task, action: OperatorAction | None, setting: Setting) -> None:
     """Find out where to resume, and whether the new facts are all that enters."""
     if task.saved is not None and task.saved.setting != setting.id:
         task.switched = True
@@ -106,11 +111,12 @@ def aim(
         task.kept = ()
         return
     dates = [fact.occurred_at for fact in task.new] + ([] if action is None else [action.at])
-    if dates and min(dates) <= task.held.state.at:
-        _go_back(evaluating, task, min(dates), setting)
-    waiting = task.held.future_at is not None and task.held.future_at <= now
+    task.new_from = min(dates, default=None)
+    if task.new_from is not None and task.new_from <= task.held.state.at:
+        _go_back(evaluating, task, task.new_from, setting)
+    waiting = task.held.future_at is not None and task.held.future_at <= task.until
     if task.late_from is None and not waiting:
-        task.entering = [fact for fact in task.new if fact.occurred_at <= now]
+        task.entering = [fact for fact in task.new if fact.occurred_at <= task.until]
 
 
 def _task(
@@ -121,13 +127,14 @@ def _task(
     action: OperatorAction | None,
     lives: LiveFolds,
     setting: Setting,
+    now: Millis,
 ) -> Task:
     seq = max((fact.seq for fact in new), default=0)
     acted = 0 if action is None else action.seq
     if saved is None:
         start = start_before(evaluating, instance_id, 0, setting)
         held = SavedFold(start.state, None, NEVER, start.horizon, start.horizon_seq)
-        return Task(instance_id, None, held, (), new, seq, acted, start)
+        return Task(instance_id, None, held, (), new, seq, acted, now, start)
     live = lives.get(instance_id, saved.version)
     held = saved_from_text(saved.state) if live is None else live.saved
     return Task(
@@ -138,6 +145,7 @@ def _task(
         [fact for fact in new if fact.occurred_at > held.horizon],
         max(seq, saved.seq),
         max(acted, saved.actions),
+        max(now, held.state.at),
         held.start(),
     )
 

@@ -12,6 +12,7 @@ from domain.fact import Fact
 from domain.fold_state import Setting, setting_of, to_text
 from domain.health_ports import DecisionQuery
 from domain.read_health import ReadInstanceHealth
+from domain.replay import ReplayDecisions
 from domain.rule_constants import with_constants
 from domain.rules import RULES
 from domain.words import (
@@ -74,6 +75,72 @@ def test_incremental_equals_from_scratch_byte_for_byte(
         store._tables.states["i-1"] = store._tables.states["i-1"]._replace(due_at=FAR)
         use_case.due(FAR)
         assert to_text(state_of(store)) == to_text(from_scratch(store, SETTING, FAR))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 6), st.booleans(), st.booleans()), min_size=2, max_size=8
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_sidecars_whose_clocks_differ_miss_no_fact(
+    arrived: list[tuple[Millis, Millis, bool, bool]],
+) -> None:
+    """A fact that was due by one clock does not get lost, and never waits again, when a slower one looks."""
+    store = InMemoryStore()
+    sidecars = [EvaluateInstanceHealth(store, SETTING) for _ in range(2)]
+    folded_at = -1
+    for seq, (dated, clock, other, looks) in enumerate(arrived, start=1):
+        fact = burst(SignalType.MESSAGE_REPLIED, 1, START + dated, prefix=f"b{seq}-")
+        arrive(store, sidecars[other], numbered(fact, seq), START + clock)
+        if looks:
+            sidecars[not other].due(START + clock + 1)
+        state = state_of(store)
+        assert state.at >= folded_at
+        assert to_text(state) == to_text(from_scratch(store, SETTING, max(state.at, START + clock)))
+        folded_at = state.at
+
+    store._tables.states["i-1"] = store._tables.states["i-1"]._replace(due_at=FAR)
+    sidecars[0].due(FAR)
+
+    assert to_text(state_of(store)) == to_text(from_scratch(store, SETTING, FAR))
+
+
+def test_a_clock_that_is_set_back_loses_no_fact() -> None:
+    """A late fact evaluated by a slower clock refolds as far as the faster one had folded."""
+    store = InMemoryStore()
+    fast, slow = EvaluateInstanceHealth(store, SETTING), EvaluateInstanceHealth(store, SETTING)
+    arrive(store, fast, numbered(burst(SignalType.MESSAGE_SENT, 3, START, step_ms=10)), START + 20)
+    late = numbered(burst(SignalType.MESSAGE_DELIVERED, 1, START + 5), 4)
+
+    arrive(store, slow, late, START + 10)
+
+    assert state_of(store).rolling[:2] == (3, 1)
+
+
+def test_an_answer_is_not_dated_before_what_it_knows() -> None:
+    """Asked by a slower clock, a decision speaks of the last step that is known, and replays."""
+    store = InMemoryStore()
+    fast, slow = EvaluateInstanceHealth(store, SETTING), EvaluateInstanceHealth(store, SETTING)
+    arrive(store, fast, numbered(burst(SignalType.MESSAGE_SENT, 3, START, step_ms=10)), START + 20)
+
+    asked = slow.requested("i-1", EvaluationReason.PRE_DISPATCH, START + 10)
+
+    assert (asked.evaluated_at, asked.snapshot.messages_sent) == (START + 20, 3)
+    assert ReplayDecisions(store, SETTING).decision(asked).reproduced
+
+
+def test_what_an_operator_did_last_holds_whatever_the_clocks_say() -> None:
+    """Leaving on a sidecar whose clock is behind the one that entered leaves the cooldown."""
+    store = InMemoryStore()
+    fast, slow = EvaluateInstanceHealth(store, SETTING), EvaluateInstanceHealth(store, SETTING)
+    arrive(store, fast, numbered(burst(SignalType.MESSAGE_SENT, 1, START)), START)
+
+    fast.acted("i-1", ActionKind.ENTER_COOLDOWN, START + 2000)
+    left = slow.acted("i-1", ActionKind.LEAVE_COOLDOWN, START + 1000)
+
+    assert left.evaluated_at == START + 2000
+    assert state_of(store).cooldown.reason is None
 
 
 def test_a_fact_from_the_future_waits_until_it_is_due() -> None:

@@ -1,5 +1,6 @@
 """Replay: stored decisions come out of the stored signals again, even after late facts."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,13 +8,15 @@ from domain import decide
 from domain.decision import Decision
 from domain.decision_text import from_row, to_row
 from domain.evaluate_health import EvaluateInstanceHealth
+from domain.fact import Fact
 from domain.fold_state import Setting, setting_of
+from domain.health import view_of
 from domain.health_ports import DecisionQuery
-from domain.past import fold_all
+from domain.past import fold_all, fold_to
 from domain.replay import ReplayDecisions
 from domain.rule_constants import with_constants
 from domain.rules import RULES
-from domain.words import ActionKind, CooldownReason, EvaluationReason, Millis, SignalType
+from domain.words import ActionKind, AlertCode, CooldownReason, EvaluationReason, Millis, SignalType
 from tests.domain.arriving import arrive
 from tests.domain.facts import burst, numbered
 from tests.domain.fold_oracle import World
@@ -23,6 +26,14 @@ from tests.fakes import InMemoryStore
 
 SETTING = Setting(WINDOW)
 END: Millis = 1 << 50
+_LOUD = [
+    SignalType.MESSAGE_DELIVERED,
+    SignalType.MESSAGE_FAILED,
+    SignalType.MESSAGE_REPLIED,
+    SignalType.CONNECTION_DISCONNECTED,
+    SignalType.CONNECTION_CONNECTED,
+]
+"""Facts a few of which change what one would do."""
 
 
 def decisions_of(store: InMemoryStore) -> list[Decision]:
@@ -79,6 +90,37 @@ def test_the_decisions_in_force_are_those_of_a_fold_from_scratch(
     assert told == expected
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(_LOUD), st.integers(1, 6), st.integers(0, 12), st.booleans()),
+        min_size=1,
+        max_size=8,
+    )
+)
+@settings(max_examples=80, deadline=None)
+def test_an_answer_in_force_is_the_one_the_whole_timeline_gives(
+    drawn: list[tuple[SignalType, int, int, bool]],
+) -> None:
+    """Asked in between, whatever comes late: what one would act on is right, or a newer row says so."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    arrive(store, use_case, numbered(burst(SignalType.MESSAGE_SENT, 20, START)), START)
+    for number, (kind, count, second, asks) in enumerate(drawn):
+        at = START + second * 1000
+        with store.reading() as reading:
+            first = reading.last_seqs(["i-1"])["i-1"] + 1
+        arrive(store, use_case, numbered(burst(kind, count, at, prefix=f"b{number}-"), first), START + 12_000)
+        if asks:
+            use_case.requested("i-1", EvaluationReason.POST_CAMPAIGN, START + 12_000 + number)
+
+    with store.reading() as reading:
+        for answer in decide.effective_since(reading, "i-1", 0):
+            if answer.asked:
+                state = fold_to(reading, "i-1", answer.evaluated_at, SETTING).state
+                whole = answer._replace(after=view_of(state, answer.evaluated_at, SETTING))
+                assert answer.outcome == whole.outcome
+
+
 def test_a_cooldown_is_explained_by_its_own_row() -> None:
     """Rule, threshold, observed number and supporting signals stand in the row that began it."""
     store = InMemoryStore()
@@ -121,6 +163,72 @@ def test_a_late_fact_supersedes_the_decision_it_changes_and_history_stays() -> N
     replay = ReplayDecisions(store, SETTING)
     assert replay.decision(wrong).reproduced
     assert replay.decision(correction).reproduced
+
+
+def asked_then_late(late: list[Fact]) -> tuple[InMemoryStore, Decision, list[Decision]]:
+    """Ask how an instance with 24 sends and 9 deliveries stands, then let facts arrive late."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    facts = burst(SignalType.MESSAGE_SENT, 24, START) + burst(SignalType.MESSAGE_DELIVERED, 9, START + 1000)
+    arrive(store, use_case, numbered(facts), START + 5000)
+    asked = use_case.requested("i-1", EvaluationReason.PRE_DISPATCH, START + 6000)
+    arrive(store, use_case, numbered(late, first=34), START + 7000)
+    return store, asked, [d for d in decisions_of(store) if d.reason is EvaluationReason.PRE_DISPATCH]
+
+
+def test_a_late_fact_that_changes_no_outcome_leaves_an_answer_that_was_asked_for() -> None:
+    """One more failure in its snapshot is no other answer (docs/adr/0014); the row replays to itself."""
+    late = burst(SignalType.MESSAGE_FAILED, 3, START + 2000, prefix="late")
+
+    store, asked, told = asked_then_late(late)
+
+    assert told == [asked]
+    assert AlertCode.DELIVERY_DROP in {alert.code for alert in asked.after.alerts}
+    assert ReplayDecisions(store, SETTING).decision(asked).reproduced
+
+
+@pytest.mark.parametrize(
+    ("late", "changed"),
+    [
+        (burst(SignalType.MESSAGE_FAILED, 4, START + 2000, prefix="late"), "alerts"),
+        (burst(SignalType.MESSAGE_DELIVERED, 1, START + 2000, prefix="late"), "alerts"),
+        (burst(SignalType.CONNECTION_DISCONNECTED, 1, START + 2000, prefix="late"), "connection"),
+        (burst(SignalType.CONNECTION_DISCONNECTED, 5, START + 2000, prefix="late"), "cooldown_reason"),
+    ],
+    ids=["an alert more", "an alert less", "connection", "cooldown"],
+)
+def test_a_late_fact_that_changes_what_one_would_do_supersedes_an_answer(
+    late: list[Fact], changed: str
+) -> None:
+    """The new row has its reason and its time, names the old one, and both replay."""
+    store, asked, told = asked_then_late(late)
+
+    [again, old] = told
+    assert old == asked
+    assert (again.supersedes, again.reason, again.evaluated_at) == (
+        asked.id,
+        asked.reason,
+        asked.evaluated_at,
+    )
+    assert getattr(again.after, changed) != getattr(asked.after, changed)
+    replay = ReplayDecisions(store, SETTING)
+    assert replay.decision(asked).reproduced
+    assert replay.decision(again).reproduced
+
+
+def test_a_late_fact_supersedes_the_decision_of_a_step_for_any_number_in_it() -> None:
+    """The proof of a change is right to the last number: one more failure is another row."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    arrive(store, use_case, numbered(burst(SignalType.MESSAGE_FAILED, 5, START)), START + 10)
+    [scored] = use_case.due(START + WINDOW)[0].decisions
+    late = numbered(burst(SignalType.MESSAGE_FAILED, 1, START + 20, prefix="late"), first=6)
+
+    arrive(store, use_case, late, START + WINDOW + 10)
+
+    again = decisions_of(store)[0]
+    assert (again.supersedes, again.outcome) == (scored.id, scored.outcome)
+    assert (scored.snapshot.delivery_failures, again.snapshot.delivery_failures) == (5, 6)
 
 
 def test_a_tampered_decision_names_the_first_difference() -> None:
