@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+SECONDS ?= 60
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d; set PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -62,6 +63,9 @@ package: $(READY) ## build dist/, install the wheel with its locked run-time dep
 
 conformance: $(READY) ## the API against its own OpenAPI at length; make test runs a short form
 	@CONFORMANCE_EXAMPLES=300 $(BIN)/python -m pytest -q tests/sidecar/api/test_conformance.py $(ARGS)
+
+fuzz: $(READY) ## fuzz the wire with coverage: SECONDS=60; ends at the first input that breaks a rule
+	@$(BIN)/python -m tests.sidecar.wire.fuzz_wire -max_total_time=$(SECONDS) $(ARGS)
 
 docs: $(READY) ## renew what the docs print from the code
 	@$(BIN)/python -m docs.print_tables

@@ -1,83 +1,25 @@
 """The attack corpus: each case is refused for its own reason, or read by every origin as we read it."""
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h11
-import httptools
 import pytest
 
 from sidecar.exchange import BodyState, WireError
-from sidecar.wire import REFUSALS, Reason
+from sidecar.wire import REFUSALS
+from tests.sidecar.wire.corpus import CORPUS, Case, read_case
 from tests.sidecar.wire.desk import Desk
+from tests.sidecar.wire.fuzzed import by_llhttp
 from tests.sidecar.wire.nginx import Message, Nginx, nginx
 from tests.sidecar.wire.peers import run
-
-CORPUS = Path(__file__).parents[2] / "wire_corpus"
-_REPEATED = re.compile(r"\{([^{}]*)\*(\d+)\}", re.DOTALL)
-
-
-class Case(NamedTuple):
-    """One file of the corpus."""
-
-    expect: str
-    data: bytes
-    nginx_refuses: bool
-
-    @property
-    def reason(self) -> Reason:
-        return Reason(self.expect.split()[1])
-
-    @property
-    def passing(self) -> int:
-        """How many messages pass."""
-        last = self.expect.split()[-1]
-        return int(last) if last.isdigit() else 0
-
-
-def read_case(path: Path) -> Case:
-    head, _, text = path.read_text("ascii").partition("\n\n")
-    text = text.replace("\n", "")
-    while (repeated := _REPEATED.search(text)) is not None:
-        text = text[: repeated.start()] + repeated[1] * int(repeated[2]) + text[repeated.end() :]
-    expect = next(line for line in head.splitlines() if line.startswith("expect: "))
-    return Case(
-        expect.removeprefix("expect: "),
-        text.encode("ascii").decode("unicode_escape").encode("latin-1"),
-        "\nnginx: refuses" in head,
-    )
 
 
 def cases(folder: str, expectation: str) -> list[Any]:
     found = [(path.stem, read_case(path)) for path in sorted((CORPUS / folder).glob("*.txt"))]
     return [pytest.param(case, id=name) for name, case in found if case.expect.startswith(expectation)]
-
-
-def by_llhttp(data: bytes) -> list[Message]:
-    """Read requests as Node does."""
-    found: list[list[bytes]] = []
-
-    class Callbacks:
-        def on_message_begin(self) -> None:
-            found.append([b"", b"", b""])
-
-        def on_url(self, url: bytes) -> None:
-            found[-1][1] += url
-
-        def on_headers_complete(self) -> None:
-            found[-1][0] = parser.get_method()
-
-        def on_body(self, body: bytes) -> None:
-            found[-1][2] += body
-
-    parser = httptools.HttpRequestParser(Callbacks())
-    with contextlib.suppress(httptools.HttpParserUpgrade):
-        parser.feed_data(data)
-    return [(method, target, body) for method, target, body in found]
 
 
 def by_h11(data: bytes) -> list[Message]:

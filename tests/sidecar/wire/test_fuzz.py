@@ -2,15 +2,27 @@
 
 import asyncio
 import contextlib
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.exchange import Exchange, Signature, Verification
 from sidecar.wire import Limits, VerifyMode
+from tests.sidecar.wire.corpus import CORPUS, read_case
 from tests.sidecar.wire.desk import OK, Desk
+from tests.sidecar.wire.fuzzed import check
 from tests.sidecar.wire.peers import Witness, run
 
+NEAR_MISSES = 12
+NEAR_MISSES_OF = 2048
+MISSES = (b"", b"\r\n", b"\n", b" ", b":", b"0", b"\t")
 SMALL = Limits(
     head_bytes_max=200, fields_max=6, chunk_line_bytes_max=20, chunk_overhead_bytes_max=60, interim_max=3
 )
@@ -112,3 +124,41 @@ def test_no_conversation_leaves_anything_behind(
         assert sum(desk.side.refusals.values()) <= 1
 
     run(story())
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*.txt")), ids=lambda path: path.stem)
+def test_the_corpus_and_its_near_misses_get_one_verdict_however_they_are_cut(path: Path) -> None:
+    """Each case with bytes gone, doubled, or changed: accepted or refused by name, whole or in pieces."""
+    draw = random.Random(path.stem)
+    case = read_case(path).data
+    if len(case) > NEAR_MISSES_OF:
+        return  # the bounds have tests of their own
+
+    side = path.parent.name == "requests"
+
+    async def story() -> None:
+        for _ in range(NEAR_MISSES):
+            data = bytearray(case)
+            for _ in range(draw.randint(0, 3)):
+                at = draw.randrange(len(data) + 1)
+                data[at : at + draw.randint(0, 2)] = draw.choice((*MISSES, data[at : at + 9]))
+            await check(bytes((draw.randrange(128) * 2 + side,)) + data)
+
+    run(story())
+
+
+def test_a_guided_fuzzer_finds_nothing_in_a_bounded_run(tmp_path: Path) -> None:
+    """The same seed and number of inputs each time; `make fuzz` goes on from here."""
+    if importlib.util.find_spec("atheris") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("atheris has no wheel for this machine")
+    options = ["-runs=1500", "-seed=1", f"-artifact_prefix={tmp_path}/"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.sidecar.wire.fuzz_wire", *options],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Done 1500 runs" in ended.stderr
