@@ -77,6 +77,9 @@ class InstanceSeries:
     def __contains__(self, instance_id: object) -> bool:
         return instance_id in self._instances
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._instances)
+
     def count(self, signal: RecordedSignal, *, first_report: bool) -> None:
         """Count one signal, and its message where this is the first report of it."""
         instance = self._instance(signal)

@@ -23,7 +23,7 @@ from exporters.prometheus import catalogue as c
 from exporters.prometheus import scraped, seeds
 from exporters.prometheus.exchanges import HANDLES_MAX, ExchangeSeries
 from exporters.prometheus.inputs import BuildInfo, ScrapeInputs
-from exporters.prometheus.instances import InstanceSeries
+from exporters.prometheus.instances import IDLE_MS, InstanceSeries
 from exporters.prometheus.messages import BIT_OF, MessageMemory
 from exporters.prometheus.tables import Buckets, Count, CounterTable, HistogramTable, gauge_family
 
@@ -88,12 +88,22 @@ class Metrics(Collector):
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    def known_instances(self, instance_ids: Iterable[str]) -> None:
-        """Give places to instances known from the store, so that their counters start at 0."""
+    @property
+    def placed_instances(self) -> list[str]:
+        """The instances that have series of their own."""
+        with self._lock:
+            return list(self._instances)
+
+    def known_instances(self, heard: Iterable[tuple[str, Millis]]) -> None:
+        """Give places to instances known from the store, so that their counters start at 0.
+
+        Args:
+            heard: ids and when each was last heard of, newest first; silent for 24 hours is too long ago.
+        """
         now = self._now()
         with self._lock:
-            for instance_id in instance_ids:
-                if not self._instances.welcome(instance_id, now):
+            for instance_id, at in heard:
+                if now - at > IDLE_MS or not self._instances.welcome(instance_id, at):
                     return
 
     def exchanges(self, exchanges: Sequence[ExchangeFacts]) -> None:

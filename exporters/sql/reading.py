@@ -1,6 +1,6 @@
 """What is read of the store: timeline pages, gaps, instances, progress. Each answer is one short query."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, or_, select
@@ -54,6 +54,9 @@ _SIGNALS: Final = select(
     _S.context,
     _S.traceId,
 )
+NAMED_MAX: Final = 500
+"""Ids named in one question; old SQLite takes 999 parameters."""
+
 _INSTANCES: Final = select(
     _R.instanceId,
     _R.provider,
@@ -127,6 +130,15 @@ class SqlReading:
             statement = statement.where(_R.instanceId > after)
         with available(), self._engine.connect() as connection:
             return [_summary(row) for row in connection.execute(statement)]
+
+    def summaries(self, instance_ids: Sequence[str]) -> list[InstanceSummary]:
+        """Give the named instances that exist, in any order."""
+        found: list[InstanceSummary] = []
+        with available(), self._engine.connect() as connection:
+            for start in range(0, len(instance_ids), NAMED_MAX):
+                named = _R.instanceId.in_(instance_ids[start : start + NAMED_MAX])
+                found += map(_summary, connection.execute(_INSTANCES.where(_R.lastSeq > 0, named)))
+        return found
 
     def due(self, now: Millis, limit: int) -> list[str]:
         """Give instances whose next step by time is at or before `now`, earliest first."""

@@ -143,6 +143,11 @@ class SqlStore:
         self._check_open()
         return self._reading.instances(after, limit)
 
+    def summaries(self, instance_ids: Sequence[str]) -> list[InstanceSummary]:
+        """Give the named instances that exist, in any order."""
+        self._check_open()
+        return self._reading.summaries(instance_ids)
+
     def drop_before(self, horizon: Millis, limit: int) -> int:
         """Delete at most `limit` signals dated before `horizon` (retention); give how many went.
 

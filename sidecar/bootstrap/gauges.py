@@ -1,13 +1,18 @@
 """What the metrics read at scrape time, adapted from the journal's pages and the store."""
 
 import contextlib
-from collections.abc import Sequence
-from typing import Final
+import heapq
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
 
 from domain.decision import Decision
+from domain.decision_text import from_row
 from domain.errors import StoreUnavailable
-from domain.ports import SignalStore
+from domain.health_ports import DecisionQuery, HealthReading
 from domain.recorded import InstanceSummary
+from domain.signal import TIME_MAX
 from domain.words import Connection, Direction, Millis
 from exporters.prometheus.inputs import InstanceGauges, JournalGauges, LedgerGauges, WorkerGauges
 from sidecar.clock import monotonic_ns
@@ -16,23 +21,63 @@ from sidecar.recorder import Recorder
 
 BOARD_NS: Final = 2_000_000_000
 """How old the instance states of a scrape may be."""
+START_PAGE: Final = 1000
+START_PAGES_MAX: Final = 20
+"""Instances looked at for places at the start: 20 000, some 0.1 s."""
+
+
+class BoardStore(Protocol):
+    """What the board asks of the store; every call may raise `StoreUnavailable`."""
+
+    def instances(self, after: str | None, limit: int) -> list[InstanceSummary]:
+        """Give instances in ascending order of their id."""
+        ...
+
+    def summaries(self, instance_ids: Sequence[str]) -> list[InstanceSummary]:
+        """Give the named instances that exist."""
+        ...
+
+    def reading(self) -> AbstractContextManager[HealthReading]:
+        """Open one reading."""
+        ...
 
 
 class InstanceBoard:
-    """The newest known state of instances, read from the store at most every two seconds."""
+    """The newest known state of instances, read from the store at most every two seconds.
 
-    def __init__(self, store: SignalStore, instances_max: int) -> None:
+    Args:
+        store: where states and decisions are.
+        instances_max: instances that have series of their own.
+        placed: gives those that have them now; free places are for the first instances of the list.
+    """
+
+    def __init__(self, store: BoardStore, instances_max: int, placed: Callable[[], Sequence[str]]) -> None:
         self._store = store
         self._instances_max = instances_max
+        self._placed = placed
         self._read_ns = 0
         self._known: list[InstanceSummary] = []
         self._alerts: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def recent(self) -> list[tuple[str, Millis]]:
+        """Give the instances to make places for at the start, last heard of first, each with when."""
+        rows: list[InstanceSummary] = []
+        after = None
+        for _ in range(START_PAGES_MAX):
+            page = self._store.instances(after, START_PAGE)
+            rows = heapq.nlargest(self._instances_max, rows + page, key=lambda one: one.last_signal_at or 0)
+            if len(page) < START_PAGE:
+                break
+            after = page[-1].instance_id
+        return [(one.instance_id, one.last_signal_at or 0) for one in rows]
 
     def decided(self, decisions: Sequence[Decision]) -> None:
         """Remember how many alerts each instance has; decisions tell every change of it."""
-        for decision in decisions:
-            if decision.instance_id in self._alerts or len(self._alerts) < self._instances_max:
-                self._alerts[decision.instance_id] = len(decision.after.alerts)
+        with self._lock:
+            for decision in decisions:
+                if decision.instance_id in self._alerts or len(self._alerts) < self._instances_max:
+                    self._alerts[decision.instance_id] = len(decision.after.alerts)
 
     def refresh(self) -> None:
         """Read the store if what is known is old; keep the last known states while it does not answer.
@@ -41,11 +86,13 @@ class InstanceBoard:
         """
         if not self._read_ns or monotonic_ns() - self._read_ns > BOARD_NS:
             with contextlib.suppress(StoreUnavailable):
-                self._known = self._store.instances(None, self._instances_max)
+                self._known = self._read()
                 self._read_ns = monotonic_ns()
 
     def gauges(self) -> list[InstanceGauges]:
         """Give the states as of the last `refresh`."""
+        with self._lock:
+            alerts = dict(self._alerts)
         return [
             InstanceGauges(
                 one.instance_id,
@@ -53,12 +100,33 @@ class InstanceBoard:
                 one.temperature_level,
                 one.trend,
                 one.cooldown_reason,
-                self._alerts.get(one.instance_id, 0),
+                alerts.get(one.instance_id, 0),
                 None if one.connection is Connection.UNKNOWN else one.connection is Connection.CONNECTED,
                 one.last_signal_at,
             )
             for one in self._known
         ]
+
+    def _read(self) -> list[InstanceSummary]:
+        placed = self._placed()
+        first = self._store.instances(None, self._instances_max) if len(placed) < self._instances_max else []
+        rows = {one.instance_id: one for one in first}
+        more = self._store.summaries([name for name in placed if name not in rows])
+        rows |= {one.instance_id: one for one in more}
+        self._restore_alerts(rows)
+        return list(rows.values())
+
+    def _restore_alerts(self, rows: Mapping[str, InstanceSummary]) -> None:
+        """Take the alerts of instances not heard of yet from their newest decision, and forget all others."""
+        unknown = [name for name in rows if name not in self._alerts]
+        stored: dict[str, int] = {}
+        if unknown:
+            with self._store.reading() as reading:
+                for name in unknown:
+                    newest = reading.decisions(DecisionQuery(name, 0, TIME_MAX, 1)).decisions
+                    stored[name] = len(from_row(newest[0]).after.alerts) if newest else 0
+        with self._lock:  # a decision announced meanwhile is newer
+            self._alerts = {name: self._alerts.get(name, stored.get(name, 0)) for name in rows}
 
 
 class JournalBoard:

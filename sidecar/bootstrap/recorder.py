@@ -82,7 +82,9 @@ class _Builder:
             patience_ms=STORE_PATIENCE_MS,
         )
         self._setting = setting_of(settings.window_ms, latency_rules=settings.latency_rules == "on")
-        self._board = InstanceBoard(self._store, settings.max_instance_series)
+        self._board = InstanceBoard(
+            self._store, settings.max_instance_series, lambda: self._metrics.placed_instances
+        )
         self._recorder = Recorder(self._open_store, self._open_tail, now_ms)
         self._journal = JournalBoard(self._recorder, settings.workers, settings.journal_max_bytes)
         self._metrics = self._make_metrics(url.split(":", 1)[0].split("+", 1)[0])
@@ -144,8 +146,7 @@ class _Builder:
     def _open_store(self) -> BatchRecording:
         self._lock.take()
         self._store.open()
-        known = self._store.instances(None, self._settings.max_instance_series)
-        self._metrics.known_instances(one.instance_id for one in known)
+        self._metrics.known_instances(self._board.recent())
         self._retention.start()
         return BatchRecording(self._store, self._sinks, self._metrics, self._evaluation, now_ms)
 

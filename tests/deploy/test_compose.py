@@ -1,11 +1,15 @@
 """compose.yml, Dockerfile and manifests: nothing they name is missing, nothing secret is in them."""
 
+import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from check_jsonschema.builtin_schemas import vendor
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it publishes no types
 
 from sidecar.config import load
 from sidecar.settings import ENV_PREFIX, options
@@ -20,6 +24,16 @@ MANIFESTS = [
 ]
 NO_SHELL = {"otel-collector"}
 """Images without any program a health check could run."""
+
+
+def test_the_compose_file_follows_the_specification() -> None:
+    """Valid by the Compose specification's JSON schema, which refuses what it does not know."""
+    schema = json.loads((files(vendor) / "compose-spec.json").read_text("utf-8"))
+    check = Draft202012Validator(schema)
+
+    assert [error.message for error in check.iter_errors(COMPOSE)] == []
+    misspelt = COMPOSE | {"services": SERVICES | {"sidecar": SERVICES["sidecar"] | {"helthcheck": {}}}}
+    assert [error.validator for error in check.iter_errors(misspelt)] == ["unevaluatedProperties"]
 
 
 def named_hosts(text: str) -> set[str]:
@@ -40,6 +54,49 @@ def test_every_image_is_pinned_or_built_here(name: str) -> None:
     image = SERVICES[name]["image"]
 
     assert re.search(r":v?\d+\.\d+(\.\d+)?$", image), image
+    plugins = SERVICES[name].get("environment", {}).get("GF_INSTALL_PLUGINS", "")
+    assert all(re.search(r" \d+\.\d+\.\d+$", plugin) for plugin in filter(None, plugins.split(",")))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_published_ports_are_ports_the_service_serves(name: str) -> None:
+    """The port inside is one the command, an address, the image or the health check speaks of."""
+    service = SERVICES[name]
+    spoken = " ".join(str(service.get(part, "")) for part in ("command", "environment", "healthcheck"))
+    default = {"alertmanager": "9093", "prometheus": "9090"}.get(name, "")
+
+    for port in service.get("ports", ()):
+        inside = str(port).rsplit(":", 1)[1]
+        assert re.search(rf":{inside}\b", spoken) or inside == default, port
+
+
+def test_every_port_that_is_called_is_one_the_other_side_listens_on() -> None:
+    """Addresses of one service in the settings of another, in Prometheus' and in Grafana's files."""
+    texts = [str(SERVICES)] + [
+        (ROOT / path).read_text("utf-8")
+        for path in (
+            "dashboards/prometheus/prometheus.yml",
+            "dashboards/provisioning/datasources/reputation.yaml",
+        )
+    ]
+    listens = {
+        "sidecar": {"8080", "8081", "9464"},
+        "provider": {"3000"},
+        "dispatcher": {"4000"},
+        "postgres": {"5432"},
+        "otel-collector": {"4317", "4318"},
+        "prometheus": {"9090"},
+        "alertmanager": {"9093"},
+    }
+    called = {
+        (host, port)
+        for text in texts
+        for host, port in re.findall(r"\b([a-z][a-z-]*[a-z]):(\d{4,5})\b", text)
+        if host in SERVICES
+    }
+
+    assert len({host for host, _ in called}) >= 6
+    assert all(port in listens[host] for host, port in called), called
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -121,6 +178,7 @@ def test_the_kubernetes_sidecar_is_a_native_one_with_probes_and_least_rights() -
     deployment = next(document for document in MANIFESTS if document["kind"] == "Deployment")
     (sidecar,) = deployment["spec"]["template"]["spec"]["initContainers"]
 
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     assert sidecar["restartPolicy"] == "Always"
     assert {"startupProbe", "readinessProbe", "livenessProbe"} <= sidecar.keys()
     assert sidecar["securityContext"]["readOnlyRootFilesystem"] is True

@@ -29,6 +29,7 @@ from exporters.prometheus.inputs import (
     ScrapeInputs,
     WorkerGauges,
 )
+from exporters.prometheus.instances import IDLE_MS, KEEP_ACTIVE_MS
 from exporters.prometheus.metrics import Metrics
 from tests.builders import recorded_signal
 
@@ -589,11 +590,22 @@ def test_known_instances_start_at_zero() -> None:
     """What the store knows at the start has series before its first signal."""
     registry = metrics(series_max=2)
 
-    registry.known_instances(["a", "b", "c"])
+    registry.known_instances([("a", AT), ("b", AT - 1), ("c", AT - 2)])
 
     shown = scrape(registry)
     assert instances_of(shown) == {"a", "b", "__other__"}
+    assert registry.placed_instances == ["b", "a"]
     assert value(shown, "reputation_instance_messages_total", instance_id="a", type="MESSAGE_FAILED") == 0
+
+
+def test_known_instances_give_way_to_active_ones_at_once() -> None:
+    """A restart does not keep places for numbers that were silent before; a day of silence gets none."""
+    registry = metrics(series_max=2)
+
+    registry.known_instances([("a", AT), ("b", AT - KEEP_ACTIVE_MS), ("c", AT - IDLE_MS - 1)])
+    registry.signals([recorded_signal(1, AT, instance_id="d")])
+
+    assert instances_of(scrape(registry)) == {"a", "d", "__other__"}
 
 
 def test_what_a_vanished_worker_had_counted_stays_counted() -> None:
