@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-from check_jsonschema.builtin_schemas import vendor
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it publishes no types
 
 from sidecar.config import load
@@ -28,7 +27,9 @@ NO_SHELL = {"otel-collector"}
 
 def test_the_compose_file_follows_the_specification() -> None:
     """Valid by the Compose specification's JSON schema, which refuses what it does not know."""
-    schema = json.loads((files(vendor) / "compose-spec.json").read_text("utf-8"))
+    schema = json.loads(
+        (files("check_jsonschema.builtin_schemas.vendor") / "compose-spec.json").read_text("utf-8")
+    )
     check = Draft202012Validator(schema)
 
     assert [error.message for error in check.iter_errors(COMPOSE)] == []
