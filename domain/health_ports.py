@@ -250,7 +250,15 @@ class Evaluating(HealthReading, Protocol):
         ...
 
 
-class EvaluationStore(Protocol):
+class HealthSource(Protocol):
+    """Where evaluations are read: a store, or the facts of an evidence bundle."""
+
+    def reading(self) -> AbstractContextManager[HealthReading]:
+        """Open a read-only transaction."""
+        ...
+
+
+class EvaluationStore(HealthSource, Protocol):
     """Where evaluations read and write. Every method may raise `StoreUnavailable`."""
 
     def evaluating(self, instance_ids: Sequence[str]) -> AbstractContextManager[Evaluating]:
@@ -258,10 +266,6 @@ class EvaluationStore(Protocol):
 
         On PostgreSQL a row lock an instance: several sidecars evaluate one instance one after the other.
         """
-        ...
-
-    def reading(self) -> AbstractContextManager[HealthReading]:
-        """Open a read-only transaction."""
         ...
 
     def due(self, now: Millis, limit: int) -> list[str]:

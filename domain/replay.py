@@ -9,7 +9,7 @@ from domain.decision import Decision
 from domain.decision_text import from_row, plain
 from domain.errors import UnknownInstance
 from domain.fold_state import Setting
-from domain.health_ports import DecisionQuery, EvaluationStore, HealthReading
+from domain.health_ports import DecisionQuery, HealthReading, HealthSource
 from domain.past import Known, fold_all, step_at
 from domain.snapshot import camel
 from domain.words import Millis
@@ -52,7 +52,7 @@ class Turn(NamedTuple):
 class ReplayDecisions:
     """Recomputes; changes nothing."""
 
-    def __init__(self, store: EvaluationStore, setting: Setting) -> None:
+    def __init__(self, store: HealthSource, setting: Setting) -> None:
         self._store = store
         self._setting = setting
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from sidecar import __version__
-from sidecar.cli import asking, keeping
+from sidecar.cli import asking, carrying, keeping
 from sidecar.cli.flags import with_settings
 from sidecar.cli.options import ConfigFile, Json
 
@@ -56,7 +56,7 @@ def run(
 @with_settings
 def check(config: ConfigFile = None, json: Json = False, *, flags: dict[str, Any]) -> None:
     """Validate the configuration without opening anything; exit 0, or 2 with every fault."""
-    from sidecar.cli.run import check_settings  # noqa: PLC0415 - see the module's docstring
+    from sidecar.cli.check import check_settings  # noqa: PLC0415 - see the module's docstring
 
     sys.exit(check_settings(flags, config, as_json=json))
 
@@ -85,3 +85,5 @@ def demo(
 
 for _command in (*asking.COMMANDS, *keeping.COMMANDS):
     app.command()(_command)
+for _name, _carry in carrying.COMMANDS.items():
+    app.command(_name)(_carry)

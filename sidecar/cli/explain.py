@@ -18,7 +18,9 @@ from sidecar.cli.when import when
 from sidecar.clock import now_ms
 
 SIGNALS_MAX: Final = 20
-"""Signals shown, the newest that support a rule; their number is told in full."""
+"""Signals read a rule, the newest that support it; their number is told in full."""
+SHOWN_MAX: Final = 12
+"""Of them, how many are printed for people; JSON has all that were read."""
 REST_RULES: Final = frozenset(rule.id for rule in (*RULES.window_cooldowns, *RULES.score_cooldowns))
 _STAY_MINUTES: Final = RULES.cooldown_stay_ms // 60_000
 
@@ -42,8 +44,8 @@ def explain(place: Place, instance_id: str, at: str | None, *, as_json: bool) ->
         reputation = answers.reputation(instance_id, asked)
         decision = _entering(answers, reputation)
         rest = _rest(reputation, decision)
-        rules = [*(rest.entered_by if rest else ()), *reputation.explanation]
-        signals = _signals(answers, instance_id, rules)
+        entered = _signals(answers, instance_id, rest.entered_by) if rest else {}
+        now_firing = _signals(answers, instance_id, reputation.explanation)
     if as_json:
         cooldown = None if rest is None else _rest_json(rest)
         print_json(
@@ -52,11 +54,14 @@ def explain(place: Place, instance_id: str, at: str | None, *, as_json: bool) ->
                 "reputation": reputation,
                 "cooldown": cooldown,
                 "decision": decision,
-                "signals": signals,
+                "signals": _in_order({**entered, **now_firing}),
             }
         )
     else:
-        _print(reputation, rest, decision, signals)
+        _print(reputation, rest, decision)
+        _print_signals("Signals behind its beginning to rest", _in_order(entered))
+        new = {key: signal for key, signal in now_firing.items() if key not in entered}
+        _print_signals("Signals behind the rules that fire now", _in_order(new))
     return DONE
 
 
@@ -101,7 +106,7 @@ def _ends(holding: list[RuleAnswer], not_before: int, at: int) -> str:
     return f"{stay}; and not while this holds: {names}{help_}. Or an operator ends it"
 
 
-def _signals(answers: Answers, instance_id: str, rules: list[RuleAnswer]) -> list[SignalAnswer]:
+def _signals(answers: Answers, instance_id: str, rules: list[RuleAnswer]) -> dict[str, SignalAnswer]:
     """Read the newest signals that support the rules, each once."""
     found: dict[str, SignalAnswer] = {}
     for rule in rules:
@@ -114,7 +119,11 @@ def _signals(answers: Answers, instance_id: str, rules: list[RuleAnswer]) -> lis
         for signal in islice(signals_of(answers, asked, SIGNALS_MAX), SIGNALS_MAX):
             if not named or signal.id in named:
                 found[signal.id] = signal
-    return sorted(found.values(), key=lambda signal: (signal.occurred_at, signal.id))
+    return found
+
+
+def _in_order(signals: dict[str, SignalAnswer]) -> list[SignalAnswer]:
+    return sorted(signals.values(), key=lambda signal: (signal.occurred_at, signal.id))
 
 
 def _rest_json(rest: Rest) -> dict[str, object]:
@@ -132,7 +141,6 @@ def _print(
     reputation: ReputationAnswer,
     rest: Rest | None,
     decision: DecisionAnswer | None,
-    signals: list[SignalAnswer],
 ) -> None:
     state = "does not rest" if rest is None else f"rests since {rest.started_at} for {rest.reason}"
     print_line(f"{reputation.instance_id} at {reputation.at}: {state}")
@@ -151,10 +159,15 @@ def _print(
     _print_rules(reputation.explanation, "  none")
     for alert in reputation.alerts:
         print_line(f"  alert {alert.severity} {alert.code}: {alert.message}")
-    if signals:
-        print_line("Signals behind these rules:")
-    for signal in signals:
-        print_line(f"  {signal.occurred_at}  {signal.type}  {signal.summary}  {signal.id}")
+
+
+def _print_signals(head: str, signals: list[SignalAnswer]) -> None:
+    if not signals:
+        return
+    cut = f", the newest {SHOWN_MAX} (--json has more)" if len(signals) > SHOWN_MAX else ""
+    print_line(f"{head}{cut}:")
+    for signal in signals[-SHOWN_MAX:]:
+        print_line(f"  {signal.occurred_at}  {signal.summary}  {signal.id}")
 
 
 def _print_rules(rules: list[RuleAnswer], none: str) -> None:

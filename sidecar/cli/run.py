@@ -1,7 +1,6 @@
-"""`sidecar run` and `sidecar check`."""
+"""`sidecar run`."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,7 +10,6 @@ from setproctitle import setproctitle
 from sidecar.config import ConfigurationError, Loaded, load
 from sidecar.data_dir import DataDir, DataDirError
 from sidecar.listening import ListenError
-from sidecar.settings import options
 from sidecar.supervisor import Supervisor
 
 EXIT_FAILED: Final = 1
@@ -44,36 +42,3 @@ def load_or_complain(flags: Mapping[str, Any], config_file: str | None) -> Loade
         for fault in error.faults:
             sys.stderr.write(f"sidecar: {fault}\n")
         return None
-
-
-def check_settings(flags: Mapping[str, Any], config_file: str | None, *, as_json: bool) -> int:
-    """Print the effective settings with their sources, or every fault."""
-    try:
-        loaded = load(flags, config_file=config_file)
-    except ConfigurationError as error:
-        if as_json:
-            faults = [fault._asdict() for fault in error.faults]
-            sys.stdout.write(json.dumps({"valid": False, "faults": faults}) + "\n")
-        else:
-            for fault in error.faults:
-                sys.stderr.write(f"sidecar: {fault}\n")
-        return EXIT_CONFIGURATION
-    shown = {
-        option.name: _shown(getattr(loaded.settings, option.name), secret=option.secret)
-        for option in options()
-    }
-    if as_json:
-        settings = {name: {"value": value, "source": loaded.sources[name]} for name, value in shown.items()}
-        sys.stdout.write(json.dumps({"valid": True, "settings": settings}) + "\n")
-        return 0
-    for option in options():
-        sys.stdout.write(f"{option.env:<36} {shown[option.name]!s:<28} {loaded.sources[option.name]}\n")
-    return 0
-
-
-def _shown(value: Any, *, secret: bool) -> Any:
-    if secret and value is not None:
-        return "(hidden)"
-    if isinstance(value, tuple):
-        return [f"{route.name}: {route.direction} {route.listen} -> {route.upstream}" for route in value]
-    return value

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from typer.testing import CliRunner
+
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fold_state import setting_of
 from domain.record_signal import RecordReputationSignal
@@ -14,6 +16,7 @@ from domain.recorded import Gap
 from domain.signal import Signal
 from domain.words import ActionKind, Millis, SignalType, Source
 from exporters.sql.store import SqlStore
+from sidecar.cli.app import app
 from sidecar.data_dir import DataDir
 from tests.builders import exchange, journal_slice, redacted_signal
 
@@ -40,14 +43,29 @@ class Ran(NamedTuple):
         return json.loads(self.out)
 
 
-def run(*args: str, plain: dict[str, str] | None = None, **settings: str) -> Ran:
-    """Run a command as a user does; no setting of this machine reaches it. `plain` are other variables."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "OTEL_"))}
+def variables(settings: dict[str, str], plain: dict[str, str] | None) -> dict[str, str]:
+    """Give the variables of a command: no setting of this machine reaches it."""
     # Nothing answers at port 0: a sidecar of this machine must not answer for the directory under test.
     given = {"ADMIN_LISTEN": "127.0.0.1:0", **{name.upper(): value for name, value in settings.items()}}
+    return {**(plain or {}), **{f"SIDECAR_{name}": value for name, value in given.items()}}
+
+
+def run(*args: str, plain: dict[str, str] | None = None, stdin: str | None = None, **settings: str) -> Ran:
+    """Run a command in this process, as the console script would; `plain` are other variables."""
+    unset: dict[str, str | None] = {
+        name: None for name in os.environ if name.startswith(("SIDECAR_", "OTEL_"))
+    }
+    done = CliRunner().invoke(
+        app, args, input=stdin, env={**unset, **variables(settings, plain)}, catch_exceptions=False
+    )
+    return Ran(done.exit_code, done.stdout, done.stderr)
+
+
+def spawn(*args: str, **settings: str) -> Ran:
+    """Run a command as a process of its own, where that is what matters."""
     done = subprocess.run(
         [sys.executable, "-m", "sidecar", *args],
-        env={**clean, **(plain or {}), **{f"SIDECAR_{name}": value for name, value in given.items()}},
+        env={**clean_environment(), **variables(settings, None)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -55,6 +73,11 @@ def run(*args: str, plain: dict[str, str] | None = None, **settings: str) -> Ran
     )
     assert "Traceback" not in done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def clean_environment() -> dict[str, str]:
+    """Give this process's environment without any setting."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "OTEL_"))}
 
 
 def facts_of(instance_id: str) -> list[Signal]:

@@ -1,0 +1,78 @@
+"""Commands that carry what was recorded out and in. Bodies are imported when they run."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import typer
+
+from sidecar.cli.errors import guarded
+from sidecar.cli.options import ConfigFile, DataDirectory, Json, Place, Since, Until, Url
+
+MaybeInstance = Annotated[
+    str | None, typer.Argument(metavar="[INSTANCE]", help="the connected number; without it all")
+]
+
+
+def export(
+    instance: MaybeInstance = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", help="file to write; without it stdout (NDJSON or CSV)", metavar="FILE"
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="ndjson, csv or parquet; default: by the file's name", metavar="FORM"),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    config: ConfigFile = None,
+    url: Url = None,
+    data_dir: DataDirectory = None,
+    *,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="one archive of evidence that `sidecar verify` checks offline")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="begin anew instead of continuing a broken export")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write signals to a file; after a break the same command continues it. Or an evidence bundle."""
+
+    def body() -> int:
+        place = Place(config, url, data_dir)
+        if bundle:
+            from sidecar.cli.evidence import export_bundle  # noqa: PLC0415 - see the module's docstring
+
+            return export_bundle(place, instance, since, until, output, as_json=json)
+        from sidecar.cli.exporting import Wanted, export_signals  # noqa: PLC0415 - as above
+
+        wanted = Wanted(instance, output, format_, since, until, restart)
+        return export_signals(place, wanted, as_json=json)
+
+    sys.exit(guarded(body))
+
+
+def verify(
+    bundle: Annotated[
+        str, typer.Argument(help="file that `sidecar export --bundle` wrote", metavar="BUNDLE")
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Check an evidence bundle offline and replay its decisions; exit 1 at any difference."""
+
+    def body() -> int:
+        from pathlib import Path  # noqa: PLC0415 - as above
+
+        from sidecar.cli.evidence import verify_bundle  # noqa: PLC0415 - as above
+
+        return verify_bundle(Path(bundle), as_json=json)
+
+    sys.exit(guarded(body))
+
+
+COMMANDS: Final[dict[str, Callable[..., None]]] = {"export": export, "verify": verify}

@@ -1,0 +1,226 @@
+"""The files of a bundle and the form of their lines: JSON by line, camelCase, times of people in ISO-8601."""
+
+import hashlib
+from typing import Any, Final
+
+import msgspec
+
+from domain.decision import Decision
+from domain.decision_text import from_row
+from domain.fact import Fact
+from domain.health_ports import Checkpoint, DecisionRow, OperatorAction
+from domain.recorded import RecordedSignal
+from domain.words import ActionKind, EvaluationReason, Millis, SignalType, Source
+from sidecar.api.signals import IsoTime, SignalAnswer, signal_answer
+from sidecar.api.times import iso, parse
+
+FORMAT: Final = "reputation-evidence/1"
+MANIFEST: Final = "manifest.json"
+MANIFEST_DIGEST: Final = "manifest.sha256"
+TIMELINE: Final = "timeline.ndjson"
+RELATED: Final = "related.ndjson"
+DECISIONS: Final = "decisions.ndjson"
+ACTIONS: Final = "actions.ndjson"
+GAPS: Final = "gaps.ndjson"
+RULES: Final = "rules.json"
+CONFIGURATION: Final = "configuration.json"
+START: Final = "start.json"
+FILES: Final = (TIMELINE, RELATED, DECISIONS, ACTIONS, GAPS, RULES, CONFIGURATION, START)
+"""All but the manifest and its digest, in the order of the archive."""
+
+
+class TimelineLine(SignalAnswer, frozen=True, kw_only=True, rename="camel"):
+    """A signal as the API shows it, with its arrival."""
+
+    seq: int
+
+
+class FactLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A fact outside the asked range that the fold must know, without what it does not read."""
+
+    id: str
+    seq: int
+    type: SignalType
+    source: Source
+    occurred_at: IsoTime
+    message_id: str | None = None
+    is_group: bool = False
+    latency_ms: int | None = None
+
+
+class DecisionLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A decision as it is stored; `body` holds states, snapshot and explanation."""
+
+    id: str
+    instance_id: str
+    evaluated_at: IsoTime
+    recorded_at: IsoTime
+    arrival: int
+    reason: EvaluationReason
+    rule_set: str
+    seq: int
+    actions: int
+    supersedes: str | None
+    body: msgspec.Raw
+
+
+class ActionLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an operator did."""
+
+    id: str
+    seq: int
+    kind: ActionKind
+    at: IsoTime
+
+
+class RulesFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was decided with: every constant of the rule tables, the windows, and the tables' hash."""
+
+    rule_set: str
+    window_ms: int
+    latency_rules: bool
+    constants: dict[str, int | float]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A state of the fold to begin with."""
+
+    at: Millis
+    seq: int
+    actions: int
+    setting: str
+    state: str
+
+
+class StartFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where the replay begins: the state at the retention edge, and a later one before the asked range.
+
+    Both absent: at the instance's first fact. `seq` and `actions` are the newest arrivals of the bundle.
+    """
+
+    base: Kept | None
+    checkpoint: Kept | None
+    seq: int
+    actions: int
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One file: digest and size of its content, and digest of what the archive holds of it."""
+
+    sha256: str
+    size_bytes: int
+    packed_sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the bundle says about itself."""
+
+    format: str
+    sidecar_version: str
+    instance_id: str
+    since: IsoTime
+    until: IsoTime
+    rule_set: str
+    window_ms: int
+    latency_rules: bool
+    signals: int
+    decisions: int
+    files: dict[str, FileEntry]
+
+
+def timeline_line(row: RecordedSignal) -> TimelineLine:
+    """Give a signal's line."""
+    return TimelineLine(**msgspec.structs.asdict(signal_answer(row)), seq=row.seq)
+
+
+def fact_of_line(line: TimelineLine, instance_id: str) -> Fact:
+    """Give as much of a signal as the fold reads; an unreadable time is a ValueError."""
+    return Fact(
+        instance_id,
+        line.id,
+        line.seq,
+        line.type,
+        line.source,
+        parse(line.occurred_at),
+        None if isinstance(line.message_id, msgspec.UnsetType) else line.message_id,
+        line.is_group,
+        None if isinstance(line.latency_ms, msgspec.UnsetType) else line.latency_ms,
+    )
+
+
+def related_line(fact: Fact) -> FactLine:
+    """Give a related fact's line."""
+    return FactLine(
+        id=fact.id,
+        seq=fact.seq,
+        type=fact.type,
+        source=fact.source,
+        occurred_at=iso(fact.occurred_at),
+        message_id=fact.message_id,
+        is_group=fact.is_group,
+        latency_ms=fact.latency_ms,
+    )
+
+
+def related_fact(line: FactLine, instance_id: str) -> Fact:
+    """Read a related fact; an unreadable time is a ValueError."""
+    return Fact(
+        instance_id,
+        line.id,
+        line.seq,
+        line.type,
+        line.source,
+        parse(line.occurred_at),
+        line.message_id,
+        line.is_group,
+        line.latency_ms,
+    )
+
+
+def decision_line(row: DecisionRow) -> DecisionLine:
+    """Give a decision's line."""
+    given = row._asdict() | {
+        "evaluated_at": iso(row.evaluated_at),
+        "recorded_at": iso(row.recorded_at),
+        "body": msgspec.Raw(row.body.encode()),
+    }
+    return DecisionLine(**given)
+
+
+def decision_of(line: DecisionLine) -> Decision:
+    """Read a decision; a body that is none is a ValueError, LookupError or TypeError."""
+    given: dict[str, Any] = msgspec.structs.asdict(line) | {
+        "evaluated_at": parse(line.evaluated_at),
+        "recorded_at": parse(line.recorded_at),
+        "body": bytes(line.body).decode(),
+    }
+    return from_row(DecisionRow(**given))
+
+
+def action_line(action: OperatorAction) -> ActionLine:
+    """Give an operator action's line."""
+    return ActionLine(id=action.id, seq=action.seq, kind=action.kind, at=iso(action.at))
+
+
+def action_of(line: ActionLine, instance_id: str) -> OperatorAction:
+    """Read an operator action; an unreadable time is a ValueError."""
+    return OperatorAction(instance_id, line.id, line.seq, line.kind, parse(line.at))
+
+
+def kept(point: Checkpoint | None) -> Kept | None:
+    """Give a state's form."""
+    if point is None:
+        return None
+    return Kept(at=point.at, seq=point.seq, actions=point.actions, setting=point.setting, state=point.state)
+
+
+def checkpoint_of(state: Kept | None, instance_id: str, *, base: bool) -> Checkpoint | None:
+    """Read a state."""
+    if state is None:
+        return None
+    return Checkpoint(instance_id, state.at, base, state.seq, state.actions, state.setting, state.state)
+
+
+def digest_line(manifest: bytes) -> bytes:
+    """Give the file that vouches for the manifest, as `sha256sum -c` reads it."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
