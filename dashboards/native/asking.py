@@ -1,14 +1,12 @@
-"""What the boards ask Prometheus, with values where they have variables."""
+"""What the boards ask Prometheus and the admin API, with values where they have variables."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 BOARDS: Final = Path(__file__).parent.parent / "grafana" / "boards"
-
-NEVER_HAPPENS: Final = frozenset({"Schema drift"})
-"""Panels of things that no simulator does; their series do not exist before."""
 
 
 def panels(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -49,3 +47,48 @@ def questions(instance_id: str, window: str) -> list[tuple[str, str, str]]:
         for path in sorted(BOARDS.glob("*.json"))
         for title, expr in expressions(json.loads(path.read_text("utf-8")))
     ]
+
+
+class ApiQuestion(NamedTuple):
+    """What a panel or an annotation asks of the admin API.
+
+    Attributes:
+        target: path and query.
+        root: member of the answer that holds the rows.
+        columns: selectors of a row.
+    """
+
+    board: str
+    panel: str
+    target: str
+    root: str
+    columns: tuple[str, ...]
+
+
+def api_questions(instance_id: str, since: str, until: str) -> list[ApiQuestion]:
+    """Give what all boards ask of the admin API, annotations included."""
+    return [
+        ApiQuestion(
+            path.stem,
+            title,
+            target["url"]
+            .replace("${instance_id:percentencode}", quote(instance_id, safe=""))
+            .replace("${__timeFrom}", since)
+            .replace("${__timeTo}", until),
+            target["root_selector"],
+            tuple(column["selector"] for column in target["columns"]),
+        )
+        for path in sorted(BOARDS.glob("*.json"))
+        for title, target in infinity(json.loads(path.read_text("utf-8")))
+    ]
+
+
+def infinity(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give (panel title, target) of every query of the admin API on a board, annotations included."""
+    for panel in panels(content):
+        for target in panel["targets"]:
+            if "root_selector" in target:
+                yield panel["title"], target
+    for annotation in content.get("annotations", {}).get("list", ()):
+        if "root_selector" in annotation.get("target", {}):
+            yield annotation["name"], annotation["target"]

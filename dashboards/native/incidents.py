@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ from sidecar.demo.dispatcher import API_KEY, DispatcherSimulator
 from sidecar.demo.fates import FATES, HEALTHY, Fate
 from sidecar.demo.provider import ProviderSimulator
 from sidecar.demo.run import CALLBACK_PATH
+from sidecar.demo.turbozap import Callback
 from sidecar.tasks import spawn
 
 INSIST_SECONDS: Final = 0.3
@@ -89,6 +91,12 @@ class World:
             await asyncio.wait([self._insisting])
             self._insisting = None
 
+    def call_back(self, event: str) -> None:
+        """Let the provider post a callback of this event, for no number in particular."""
+        body = json.dumps({"event": event, "instance": NUMBERS[0], "data": {}}).encode()
+        headers = {"Content-Type": "application/json", "X-Webhook-Event": event}
+        self.provider.poster.post(Callback(event, headers, body))
+
     def fate(self, name: str, fate: Fate) -> None:
         """Decide how one number fares from now on."""
         self.provider.gateway.instances[name].fate = fate
@@ -139,6 +147,14 @@ async def _connection_goes(world: World) -> None:
 async def _connection_comes(world: World) -> None:
     await world.relent()
     world.fate(OFFLINE, HEALTHY)
+
+
+async def _event_is_new(world: World) -> None:
+    world.call_back("presence.hologram")
+
+
+async def _nothing(_: World) -> None:
+    """Time alone puts it right."""
 
 
 async def _provider_goes(world: World) -> None:
@@ -192,13 +208,19 @@ OF_NUMBERS: Final = (
         "ReputationQrCodeRegenerated",
     ),
     Incident(
+        "the provider uses an event nobody knows",
+        (Alerting("ReputationSchemaDrift", ""),),
+        _event_is_new,
+        _nothing,
+    ),
+    Incident(
         "the connection is lost, and the dispatcher goes on sending",
         (Alerting("ReputationDisconnectedWhileSending", OFFLINE),),
         _connection_goes,
         _connection_comes,
     ),
 )
-"""At the same time, each on a number of its own."""
+"""At the same time, nearly each on a number of its own."""
 
 OF_SYSTEMS: Final = (
     Incident(

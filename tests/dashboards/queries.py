@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dashboards.native.asking import expressions, panels, with_values
+from dashboards.native.asking import expressions, infinity, panels, with_values
 from exporters.prometheus.catalogue import CATALOGUE, Kind
 
-__all__ = ["expressions", "panels", "with_values"]
+__all__ = ["expressions", "infinity", "panels", "with_values"]
 
 ROOT = Path(__file__).parent.parent.parent / "dashboards"
 BOARDS = sorted((ROOT / "grafana" / "boards").glob("*.json"))
@@ -93,14 +92,3 @@ def board(path: Path) -> dict[str, Any]:
     """Read a board."""
     content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return content
-
-
-def infinity(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give (panel title, target) of every query of the admin API on a board, annotations included."""
-    for panel in panels(content):
-        for target in panel["targets"]:
-            if "root_selector" in target:
-                yield panel["title"], target
-    for annotation in content.get("annotations", {}).get("list", ()):
-        if "root_selector" in annotation.get("target", {}):
-            yield annotation["name"], annotation["target"]

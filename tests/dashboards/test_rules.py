@@ -3,9 +3,14 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from sidecar.cli.app import app
+from sidecar.cli.journal import ACTIONS
+from sidecar.settings import options
 from sidecar.telemetry import CATALOGUE as EVENTS
 from tests.dashboards import queries
 from tests.dashboards.promtool import needs_promtool
@@ -109,6 +114,45 @@ def test_an_alert_has_a_runbook_that_says_what_to_do(alert: queries.Alert) -> No
         assert part in page
     assert len(re.findall(r"^\d\. ", page, re.MULTILINE)) >= 2
     assert len(re.findall(r"^- \*\*", page, re.MULTILINE)) >= 2
+
+
+@pytest.mark.parametrize("page", sorted(queries.RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_what_runbooks_tell_to_run_exists(page: Path, openapi: dict[str, Any]) -> None:
+    """Commands, settings, requests with their parameters, and log lines; at night nobody guesses."""
+    text = page.read_text("utf-8")
+    commands = get_command(app).commands.keys()  # type: ignore[attr-defined]  # several commands make a group
+    settings = {option.env for option in options()} | {"SIDECAR_CONFIG", "SIDECAR_ADMIN_TOKEN_FILE"}
+
+    for command, action in re.findall(r"`sidecar ([a-z]+) ?([a-z]+)?[^`]*`", text):
+        assert command in commands, command
+        assert command != "journal" or action in ACTIONS
+    assert set(re.findall(r"\bSIDECAR_[A-Z_]+\b", text)) <= settings
+    for path, query in re.findall(r"\$ADMIN(/[^\s\"?`]*)\??([^\s\"`]*)", text):
+        operations = openapi["paths"][path.replace("$INSTANCE", "{instanceId}")]
+        asked = {pair.split("=")[0] for pair in query.split("&") if pair}
+        known = (
+            {parameter["name"] for parameter in operations["get"].get("parameters", ())} if asked else asked
+        )
+        assert asked <= known, path
+        assert not path.endswith("/timeline") or "since" in asked, "half an hour is too short at night"
+        assert "-X DELETE" not in text or "delete" in openapi["paths"]["/v1/instances/{instanceId}/cooldown"]
+    for lines in re.findall(r"log lines? ((?:`[a-z._]+`(?:, | and )?)+)", text):
+        assert set(re.findall(r"`([^`]+)`", lines)) <= EVENTS.keys(), lines
+
+
+@each_alert
+def test_a_description_names_what_the_alert_is_about(alert: queries.Alert) -> None:
+    """The instance, the sidecar, or what the traffic goes between: a pager shows one line."""
+    subjects = ("instance_id", "instance", "provider", "direction", "name")
+    if "absent(" in alert.block:
+        return
+
+    shown = alert.field("summary") + alert.field("description")
+
+    assert any(f"$labels.{subject} " in shown for subject in subjects)
+    for subject in ("instance_id", "instance"):
+        if f"$labels.{subject} " in alert.field("summary"):
+            assert f"$labels.{subject} " in alert.field("description")
 
 
 def test_no_runbook_is_left_over() -> None:
