@@ -12,7 +12,7 @@ from domain.fold_material import Material, earliest_sent, entries_of, reports_of
 from domain.fold_state import NEVER, FoldState
 from domain.health_ports import HealthReading, OperatorAction, Span
 from domain.recorded import RecordedSignal
-from domain.words import Millis
+from domain.words import Millis, SignalType
 
 FACTS_MAX: Final = 5_000
 """Facts read a span and query; a longer span is folded in parts of this size."""
@@ -181,11 +181,23 @@ def _supplied(
         Material(
             [*leaving, *passing],
             entering,
-            reports_of(entries_of([*known, *part.entering], sent)),
+            reports_of(entries_of(_told_again([*known, *part.entering]), sent)),
             [action for action in actions if action.at <= until],
         ),
         until,
     )
+
+
+def _told_again(facts: Sequence[Fact]) -> list[Fact]:
+    """Give the facts of messages of which one type was told more than once; most were told once."""
+    by_key: dict[tuple[str | None, SignalType], Fact] = {}
+    several: set[tuple[str | None, SignalType]] = set()
+    for fact in facts:
+        if fact.message_id:
+            key = (fact.message_id, fact.type)
+            if by_key.setdefault(key, fact).seq != fact.seq:
+                several.add(key)
+    return [fact for fact in facts if (fact.message_id, fact.type) in several] if several else []
 
 
 def _by_instance(facts: Iterable[Fact]) -> dict[str, list[Fact]]:

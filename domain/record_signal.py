@@ -140,18 +140,32 @@ def _sort_out(
     """Split into new facts and repeats; moves the heads' connections on the way."""
     new: list[_Fact] = []
     repeats: list[_Fact] = []
+    plain: dict[str, list[int]] = {}
     seen = set(known)
     for fact in facts:
-        key = (fact.instance_id, fact.id)
-        signal = fact.signal
-        head = heads[fact.instance_id]
-        unchanged = signal.polled and CONNECTION_OF.get(signal.type) is head.connection
-        if key in seen or unchanged:
+        identity, instance_id, signal, exchange, _ = fact
+        key = (instance_id, identity)
+        kind = signal.type
+        state = CONNECTION_OF.get(kind)
+        head = heads[instance_id]
+        if key in seen or (signal.polled and state is head.connection):
             repeats.append(fact)
             continue
         seen.add(key)
         new.append(fact)
-        heads[fact.instance_id] = _moved(head, fact)
+        told = state is not None or head.connection is Connection.UNKNOWN
+        if not (told or signal.alias) and exchange.provider == head.provider:
+            # Almost every fact: it moves nothing but number and date, which one head a batch can take.
+            moved = plain.setdefault(instance_id, [0, 0])
+            moved[0] += 1
+            moved[1] = max(moved[1], signal.occurred_at)
+        else:
+            heads[instance_id] = _moved(head, fact)
+    for instance_id, (count, last_at) in plain.items():
+        head = heads[instance_id]
+        heads[instance_id] = head._replace(
+            last_seq=head.last_seq + count, last_signal_at=max(head.last_signal_at, last_at)
+        )
     return new, repeats
 
 

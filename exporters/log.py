@@ -51,6 +51,7 @@ class LogSink:
         self._out = out
         self._encode: Callable[[Line], bytes] = _pretty() if pretty else _json
         self._seconds: dict[int, str] = {}
+        self._recorded: tuple[Millis, str] = (-1, "")
         self._drift_told_at: dict[tuple[str, str, str], Millis] = {}
 
     def signals(self, signals: Sequence[RecordedSignal]) -> None:
@@ -84,8 +85,12 @@ class LogSink:
             self._out.write(bytes(data), count)
 
     def _signal(self, signal: RecordedSignal) -> Line:
+        recorded_at, recorded = self._recorded
+        if recorded_at != signal.recorded_at:  # once a batch
+            recorded = self._time(signal.recorded_at)
+            self._recorded = (signal.recorded_at, recorded)
         line: Line = {
-            "timestamp": self._time(signal.recorded_at),
+            "timestamp": recorded,
             "level": LEVEL_OF[signal.severity],
             "event": "reputation.signal",
             "signal_id": signal.id,

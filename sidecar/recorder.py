@@ -20,9 +20,10 @@ from sidecar.clock import monotonic_ns
 from sidecar.journal.tail import JournalTail
 from sidecar.telemetry import EvaluationFailed, StoreRecovered, StoreRefused
 
-FACTS_MAX: Final = 1000
-"""Facts of a batch: 70 % of the best rate is reached at 100 rows, the rest is latency."""
-RECORDS_MAX: Final = 2000
+FACTS_MAX: Final = 4000
+"""Facts of a batch, reached only behind a full journal: a fact costs SQLite a quarter less than with 1000,
+and nobody waits longer than the fifth of a second such a batch takes."""
+RECORDS_MAX: Final = 8000
 """Records of a batch, most of them without facts."""
 BACKOFF_FIRST_SECONDS: Final = 0.1
 BACKOFF_MAX_SECONDS: Final = 5.0

@@ -1,6 +1,7 @@
 """The recorder's process: recorder thread, admin listener, log and exporters, from start to stop."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -16,6 +17,9 @@ from sidecar.recorder import Recorder
 
 LAG_TOLD_MS: Final[Millis] = 60_000
 """Age of the oldest unrecorded fact from which readiness says "degraded"."""
+
+GC_THRESHOLD: Final = 50_000
+"""Young objects before the collector looks: rows and facts make no cycles. Measured: 9 us of 107 a fact."""
 
 
 class Readiness:
@@ -73,6 +77,9 @@ class RecorderProcess:
         """Accept on the admin listener; the store is opened behind it."""
         self._listener = await serve(self._app, [self._admin])
         self._own.start()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 50)
         self._recorder.start()
 
     def go(self, first: bytes = b"") -> None:

@@ -34,6 +34,7 @@ from domain.words import (
 )
 from exporters.sql import health_statements as asked
 from exporters.sql.health_statements import REPORTS_MAX, PerKey
+from exporters.sql.json_text import dumps
 from exporters.sql.schema import reputation_checkpoint, reputation_decision, reputation_signal
 from exporters.sql.types import from_timestamp, to_timestamp
 from exporters.sql.window_count import snapshot_of, window_count
@@ -97,7 +98,9 @@ class SqlHealthReading:
         forgotten: list[tuple[str, str]] = []
         for key in keys:
             (forgotten if key[1].startswith(REFERENCE_PREFIX) else named).append(key)
-        rows = self._each(asked.REPORTS, named, REPORTS_MAX)
+        rows = (
+            self._together(named) if not self._postgresql else self._each(asked.REPORTS, named, REPORTS_MAX)
+        )
         return self._facts(rows + self._each(asked.FORGOTTEN_REPORTS, forgotten, REPORTS_MAX))
 
     def evidence(self, span: Span, types: Sequence[SignalType], limit: int) -> list[str]:
@@ -189,6 +192,19 @@ class SqlHealthReading:
             return rows
         finally:
             cursor.close()
+
+    def _together(self, keys: list[tuple[str, str]]) -> list[Any]:
+        """Ask SQLite for the reports of many messages at once: a third of the cost of asking for each."""
+        rows: list[Any] = []
+        cursor = self._connection.connection.cursor()
+        try:
+            for first in range(0, len(keys), asked.REPORT_KEYS_MAX):
+                chunk = keys[first : first + asked.REPORT_KEYS_MAX]
+                cursor.execute(asked.REPORTS_TOGETHER, (dumps(chunk), REPORTS_MAX * len(chunk)))
+                rows += cursor.fetchall()
+        finally:
+            cursor.close()
+        return rows
 
     def _spans(self, spans: Sequence[Span]) -> list[tuple[Any, ...]]:
         stored = self._stored

@@ -88,6 +88,14 @@ REPORTS: Final = _per_key(
     "text",
     "text",
 )
+REPORTS_TOGETHER: Final = f"""SELECT {_FACT} FROM
+    (SELECT json_extract(value, '$[0]') AS a, json_extract(value, '$[1]') AS b FROM json_each(?)) AS k
+    CROSS JOIN reputation_signal AS t ON t."instanceId" = k.a AND t."messageId" = k.b LIMIT ?"""  # noqa: S608 - our own constant
+"""The same for many messages at once, on SQLite; the keys as JSON."""
+
+REPORT_KEYS_MAX: Final = 1000
+"""Messages asked for at once."""
+
 FORGOTTEN_REPORTS: Final = _per_key(
     'SELECT {fact} FROM reputation_signal AS t WHERE t."instanceId" = {0} AND t."messageRef" = {1} '
     "LIMIT {limit}",
