@@ -69,8 +69,13 @@ fuzz: $(READY) ## fuzz the wire with coverage: SECONDS=60; ends at the first inp
 
 docs: $(READY) ## renew what the docs print from the code
 	@$(BIN)/python -m docs.print_tables
+	@$(BIN)/python -m domain.rules_page > docs/rules.md
+	@$(BIN)/python -m docs.simulation.page
 	@$(BIN)/python -m sidecar.api > docs/openapi.json
 	@$(BIN)/python deploy/kubernetes/print_rules.py > deploy/kubernetes/rules.yml
+
+reputation: $(READY) ## simulate six days and renew docs/reputation.md with its plots
+	@$(BIN)/python -m docs.simulation.page
 
 lint: $(READY) ## ruff, its formatter, and mypy
 	@$(BIN)/ruff check .
@@ -86,4 +91,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --extra parquet --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
-.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos conformance soak package docs lint format lock
+.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos conformance soak package docs reputation lint format lock

@@ -145,7 +145,7 @@ class Run:
             state = self._state_at(task, at)
             now = decide.at_rest(task.instance_id, state, at, decision.reason, bounds, self._setting)
             # Receipts are almost always a little late: an answer that was asked for stays as long as nobody
-            # would act differently on a new one, else each request would store two rows (docs/adr/0014).
+            # would act differently on a new one, else each request would store two rows (docs/adr/0015).
             if now.outcome != decision.outcome if decision.asked else now.content != decision.content:
                 made.append(decide.correcting(now, decision, self._setting))
         return made

@@ -177,7 +177,7 @@ def asked_then_late(late: list[Fact]) -> tuple[InMemoryStore, Decision, list[Dec
 
 
 def test_a_late_fact_that_changes_no_outcome_leaves_an_answer_that_was_asked_for() -> None:
-    """One more failure in its snapshot is no other answer (docs/adr/0014); the row replays to itself."""
+    """One more failure in its snapshot is no other answer (docs/adr/0015); the row replays to itself."""
     late = burst(SignalType.MESSAGE_FAILED, 3, START + 2000, prefix="late")
 
     store, asked, told = asked_then_late(late)
