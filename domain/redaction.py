@@ -14,6 +14,8 @@ MESSAGE_DIGEST_HEX: Final = 32
 CACHE_MAX: Final = 4096
 
 _WAMID: Final = "wamid."
+_NUMBER_MIN: Final = 8
+"""Digits from which an id of nothing else may be a phone number; WhatsApp's own ids hold letters."""
 
 
 class RemoteJidMode(StrEnum):
@@ -55,10 +57,18 @@ class Redactor:
         return jid if self._mode is RemoteJidMode.PLAIN else None
 
     def message_id(self, message_id: str) -> str:
-        """Give what may be kept of a message id; a `wamid.` carries the phone number in base64."""
-        if self._mode is RemoteJidMode.PLAIN or not message_id.startswith(_WAMID):
+        """Give what may be kept of a message id.
+
+        A `wamid.` carries the phone number in base64; a serialized id (`true_<chat>_<id>`) holds the chat,
+        and an id of digits alone may be a number: of these a digest is kept, which the original finds again.
+        """
+        if self._mode is RemoteJidMode.PLAIN:
             return message_id
-        return "wamid:" + self._digest(message_id)[:MESSAGE_DIGEST_HEX]
+        if message_id.startswith(_WAMID):
+            return "wamid:" + self._digest(message_id)[:MESSAGE_DIGEST_HEX]
+        if "@" in message_id or (len(message_id) >= _NUMBER_MIN and message_id.isdecimal()):
+            return "id:" + self._digest(message_id)[:MESSAGE_DIGEST_HEX]
+        return message_id
 
     def _digest(self, text: str) -> str:
         return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()

@@ -61,7 +61,8 @@ class Signal(NamedTuple):
 
     Attributes:
         basis: identifies the fact within instance, source and type (see `domain.identity`).
-        alias: another name of the instance to be remembered, see `Event.alias`.
+        alias: another name of the instance to be remembered, see `Event.alias`; left out where it could
+            name no instance.
         polled: see `Event.polled`.
         The rest is as in `Event`, redacted.
     """
@@ -112,6 +113,8 @@ def to_signal(
         return None
     if instance_id not in _good_ids:
         check_instance_id(instance_id)
+    if alias is not None and alias not in _good_ids and not _can_name(alias):
+        alias = None
     kept = _allowed(context, known_codes)
     if occurred_at is None or not 0 < occurred_at <= TIME_MAX:
         occurred_at = observed_at
@@ -156,6 +159,14 @@ def check_instance_id(instance_id: str) -> None:
     if len(_good_ids) >= REMEMBERED_MAX:
         _good_ids.clear()
     _good_ids.add(instance_id)
+
+
+def _can_name(alias: str) -> bool:
+    try:
+        check_instance_id(alias)
+    except SignalRejected:
+        return False
+    return True
 
 
 def _allowed(context: Context, known_codes: frozenset[str]) -> Context:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import orjson
 import structlog
 
-from domain.exchange import ExchangeFacts
+from domain.exchange import ExchangeFacts, Unknown
 from domain.recorded import RecordedSignal
 from domain.words import Millis, Severity
 from exporters.announced import Evaluation, error_type, http_status
@@ -27,6 +27,8 @@ SECONDS_MAX: Final = 1024
 """Seconds whose text is remembered."""
 DRIFT_EVERY_MS: Final[Millis] = 3_600_000
 DRIFT_NAMES_MAX: Final = 1024
+"""Names told apart within an hour; all further ones are told as one, `other`."""
+OTHER_NAME: Final = "other"
 
 Line: TypeAlias = dict[str, Any]
 
@@ -53,6 +55,7 @@ class LogSink:
         self._seconds: dict[int, str] = {}
         self._recorded: tuple[Millis, str] = (-1, "")
         self._drift_told_at: dict[tuple[str, str, str], Millis] = {}
+        self._drift_swept_at: Millis = 0
 
     def signals(self, signals: Sequence[RecordedSignal]) -> None:
         """Write one line a signal, in the order given."""
@@ -148,21 +151,35 @@ class LogSink:
         if exchange.error is not None:
             yield self._failed(exchange)
         for unknown in exchange.unknown:
-            key = (exchange.provider, unknown.kind, unknown.name)
-            told_at = self._drift_told_at.get(key)
-            if told_at is not None and exchange.ended_at - told_at < DRIFT_EVERY_MS:
-                continue
-            if len(self._drift_told_at) >= DRIFT_NAMES_MAX:
-                self._drift_told_at.clear()
-            self._drift_told_at[key] = exchange.ended_at
-            yield {
-                "timestamp": self._time(exchange.ended_at),
-                "level": "warning",
-                "event": "schema_drift",
-                "provider": exchange.provider,
-                "kind": unknown.kind,
-                "name": unknown.name,
-            }
+            name = self._drift_name(exchange.provider, unknown, exchange.ended_at)
+            if name is not None:
+                yield {
+                    "timestamp": self._time(exchange.ended_at),
+                    "level": "warning",
+                    "event": "schema_drift",
+                    "provider": exchange.provider,
+                    "kind": unknown.kind,
+                    "name": name,
+                }
+
+    def _drift_name(self, provider: str, unknown: Unknown, now: Millis) -> str | None:
+        """Give the name to tell of now; None when it was told within the hour.
+
+        However many names a gateway invents, an hour has DRIFT_NAMES_MAX lines and one a provider and kind.
+        """
+        told = self._drift_told_at
+        key = (provider, unknown.kind, unknown.name)
+        if key not in told and len(told) >= DRIFT_NAMES_MAX:
+            if now - self._drift_swept_at >= DRIFT_EVERY_MS:
+                self._drift_swept_at = now
+                self._drift_told_at = told = {k: at for k, at in told.items() if now - at < DRIFT_EVERY_MS}
+            if len(told) >= DRIFT_NAMES_MAX:
+                key = (provider, unknown.kind, OTHER_NAME)
+        told_at = told.get(key)
+        if told_at is not None and now - told_at < DRIFT_EVERY_MS:
+            return None
+        told[key] = now
+        return key[2]
 
     def _failed(self, exchange: ExchangeFacts) -> Line:
         line: Line = {

@@ -5,6 +5,7 @@ and what to do.
 """
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
@@ -15,12 +16,15 @@ import msgspec
 
 from sidecar import providers
 from sidecar.addresses import parse_address, parse_base_url
+from sidecar.providers import codes
 from sidecar.settings import ENV_PREFIX, Option, RouteSettings, Settings, options
 
 SECRET_FILE_MAX_BYTES: Final = 64 << 10
 CONFIG_FILE_MAX_BYTES: Final = 1 << 20
 _KUBERNETES: Final = (ENV_PREFIX + "SERVICE_", ENV_PREFIX + "PORT")
 """Names that Kubernetes itself sets for a service called "sidecar"."""
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=[?#]).+", re.DOTALL)
+"""Parts of a URL that are secrets, or may be: not shown where the URL is refused for having them."""
 _NOT_SETTINGS: Final = frozenset({ENV_PREFIX + "CONFIG", ENV_PREFIX + "TEST_DATABASE_URL"})
 
 
@@ -199,7 +203,18 @@ def _judge(settings: Settings, *, serving: bool) -> list[Fault]:
         faults.append(
             Fault("SIDECAR_DATABASE_URL", "a hidden value", "must be sqlite:///... or postgresql://...")
         )
+    faults.extend(_judge_codes(settings.codes_file))
     return faults
+
+
+def _judge_codes(path: str | None) -> list[Fault]:
+    try:
+        codes.load(Path(path) if path else None)
+    except codes.CodesInvalid as error:
+        return [
+            Fault("SIDECAR_CODES_FILE", "", f"{error}; correct the file, or unset it for the shipped table")
+        ]
+    return []
 
 
 def _no_reader(name: str, provider: str) -> Fault:
@@ -242,5 +257,5 @@ def _checked(
     try:
         return parse(text)
     except ValueError as error:
-        faults.append(Fault(name, repr(text), f"must be {expected} ({error})"))
+        faults.append(Fault(name, repr(_CREDENTIALS.sub("...", text)), f"must be {expected} ({error})"))
         return None

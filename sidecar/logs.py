@@ -6,8 +6,9 @@
     our own stdlib loggers, from INFO ────┘
 
 A reader of stdout that stops reading fills the pipe, then the queue; from there on lines are dropped and
-counted, and nobody waits. No line holds a local variable; texts that come from elsewhere (exceptions, library
-loggers) lose what looks like a number, a chat id or a token, and are cut.
+counted, and nobody waits. No line holds a local variable. The message of an exception is shown only where its
+class vouches for it: `KeyError` repeats the customer's text, `OSError` does not. Texts that may pass (those
+exceptions, library loggers) lose what looks like a number, a chat id or a token, and are cut.
 """
 
 import logging
@@ -33,6 +34,12 @@ _PERSONAL: Final = re.compile(
     r"\S*@(?:s\.whatsapp\.net|c\.us|g\.us|lid|newsletter|broadcast)\S*|wamid\.\S+|\+?\d{7,}|(?i:bearer|basic)\s+\S+"
     r"|(?i:token|secret|apikey|api_key|password|authorization)\s*[=:]\s*(?i:bearer\s+|basic\s+)?\S+|://[^/\s@]+@"
 )
+_VOUCHED_FOR: Final = frozenset(
+    {"alembic", "domain", "exporters", "psycopg", "sidecar", "sqlalchemy", "sqlite3"}
+)
+"""Packages whose exceptions speak of connections, statements and settings, never of bodies and heads."""
+_REPRESENTED: Final = re.compile(r"[(<\[{\n].*", re.DOTALL)
+"""Where asyncio's messages begin to show callbacks with their arguments, which are bytes of the traffic."""
 _OURS: Final = frozenset({"domain", "exporters", "sidecar"})
 _RECORD_KEYS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -76,7 +83,8 @@ def _name_event(_: Any, __: str, event: _Event) -> _Event:
     if _is_ours(record):
         event.update({key: value for key, value in vars(record).items() if key not in _RECORD_KEYS})
     else:
-        event["message"] = scrub(str(event["event"]))
+        text = str(event["event"])
+        event["message"] = scrub(_REPRESENTED.sub("", text) if record.name.startswith("asyncio") else text)
         event["event"] = "library.logged"
     return event
 
@@ -90,12 +98,17 @@ def _render_exception(exc_info: Any) -> dict[str, Any]:
         chain.append(
             {
                 "type": type(error).__qualname__,
-                "message": scrub(str(error)),
+                "message": _message(error),
                 "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
             }
         )
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return {"chain": chain}
+
+
+def _message(error: BaseException) -> str:
+    vouched = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _VOUCHED_FOR
+    return scrub(str(error)) if vouched else "[removed]"
 
 
 def _flat_exception(_: Any, __: str, event: _Event) -> _Event:

@@ -5,6 +5,7 @@ identified by its `eventId`, else by its `occurredAt`, so that posting it again 
 """
 
 import asyncio
+import hashlib
 import re
 import uuid
 from collections import Counter
@@ -27,6 +28,7 @@ from sidecar.api.errors import JSON, ApiError, Problem, unavailable
 from sidecar.api.params import NO_CONTROLS
 from sidecar.api.parts import PARTS
 from sidecar.clock import monotonic_ns
+from sidecar.providers.chat import chat
 
 ITEMS_MAX: Final = 500
 CONTEXT_MAX: Final = 16
@@ -188,19 +190,33 @@ def _safe(value: str | int) -> str | int:
 def _event(posted: PostedSignal) -> Event:
     """Give a posted fact as an event; a ValueError means a bad time."""
     occurred_at = None if posted.occurred_at is None else times.parse(str(posted.occurred_at))
-    basis = posted.event_id or (None if occurred_at is None else str(occurred_at))
+    basis = _basis(posted.event_id) or (None if occurred_at is None else str(occurred_at))
     return Event(
         EVENT_OF[posted.type],
         posted.source,
         posted.instance_id,
         occurred_at,
         posted.message_id,
-        posted.remote_jid,
+        _chat_id(posted.remote_jid),
         posted.is_group,
         posted.latency_ms,
         {key: value if key in _CODES else _safe(value) for key, value in posted.context.items()},
         basis,
     )
+
+
+def _basis(event_id: str | None) -> str | None:
+    """Identify a fact by the caller's own id of it; hashed, for nothing bounds what it holds."""
+    if not event_id:
+        return None
+    return "event:" + hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _chat_id(jid: str | None) -> str | None:
+    """Give a chat its normal form, so that its digest is that of the traffic; an opaque id stays."""
+    if jid is None:
+        return None
+    return jid if "@" not in jid and any(map(str.isalpha, jid)) else chat(jid).jid
 
 
 def _ids(signals: Sequence[Signal]) -> list[str]:

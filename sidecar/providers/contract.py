@@ -113,13 +113,15 @@ class Reader(Protocol):
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-_NUMBER: Final = re.compile(r"[0-9]{7}")
+_DIGIT: Final = re.compile(r"[0-9]")
+NAME_DIGITS_MAX: Final = 6
+"""Digits in a name, wherever they stand: event names have none or few, phone numbers and tokens many."""
 
 
 def safe_name(name: object) -> str:
-    """Give a name from outside if it is short, plain and cannot hold a phone number; else `other`."""
+    """Give a name from outside if it is short, plain and can be neither number nor token; else `other`."""
     text = str(name) if isinstance(name, str | int) else ""
-    if _NAME.fullmatch(text) and not _NUMBER.search(re.sub(r"[^A-Za-z0-9]", "", text)):
+    if _NAME.fullmatch(text) and len(_DIGIT.findall(text)) <= NAME_DIGITS_MAX:
         return text
     return "other"
 

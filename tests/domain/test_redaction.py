@@ -47,6 +47,28 @@ def test_other_message_ids_and_plain_mode_keep_the_id() -> None:
     assert Redactor(RemoteJidMode.PLAIN, KEY).message_id(WAMID) == WAMID
 
 
+@pytest.mark.parametrize("mode", [RemoteJidMode.HASH, RemoteJidMode.DROP])
+@pytest.mark.parametrize(
+    "message_id", ["true_5511900000001@c.us_3EB0A1", JID, "@", "5511900000001", "12345678"]
+)
+def test_an_id_that_holds_a_chat_or_may_be_a_number_is_kept_as_its_digest(
+    mode: RemoteJidMode, message_id: str
+) -> None:
+    """A gateway that hands out serialized ids does not hand out its customers' numbers."""
+    kept = Redactor(mode, KEY).message_id(message_id)
+
+    assert kept == "id:" + hmac.new(KEY, message_id.encode(), hashlib.sha256).hexdigest()[:32]
+    assert Redactor(RemoteJidMode.PLAIN, KEY).message_id(message_id) == message_id
+
+
+@pytest.mark.parametrize(
+    "message_id", ["3EB0A1B2C3D4E5F60001", "1234567", "3A12345678901234567", "1F-12345678"]
+)
+def test_an_id_of_whatsapp_stays_as_it_is(message_id: str) -> None:
+    """So that an operator finds in the gateway what the timeline names."""
+    assert Redactor(RemoteJidMode.HASH, KEY).message_id(message_id) == message_id
+
+
 def test_a_short_key_is_refused() -> None:
     """Eleven digits are tried in seconds against a guessable key."""
     with pytest.raises(ValueError, match="at least 16 bytes"):

@@ -153,6 +153,15 @@ def test_a_wamid_never_reaches_the_basis() -> None:
     assert signal.basis.startswith("wamid:")
 
 
+@pytest.mark.parametrize(
+    ("alias", "expected"),
+    [("6f1c2f1e", "6f1c2f1e"), ("", None), ("x" * 129, None), ("a\nb", None), ("\ud800", None), (None, None)],
+)
+def test_an_alias_that_could_name_no_instance_is_left_out(alias: str | None, expected: str | None) -> None:
+    """It is stored like an instance id, so it is bounded like one; the fact itself is kept."""
+    assert kept(alias=alias).alias == expected
+
+
 def test_the_chat_is_redacted() -> None:
     """No phone number leaves the worker."""
     assert kept(remote_jid="5511900000001@s.whatsapp.net").remote_jid == REDACTOR.remote_jid(

@@ -93,7 +93,7 @@ def origin(
 class Sidecar:
     """One `sidecar run` as a process, on ports of its own."""
 
-    def __init__(self, data_dir: Path, *args: str, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *args: str, env: Any = None, **settings: str) -> None:
         clean = {
             name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "OTEL_"))
         }
@@ -106,7 +106,7 @@ class Sidecar:
         self.data_dir = data_dir
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sidecar", "run", *args],
-            env={**clean, **{f"SIDECAR_{name}": value for name, value in given.items()}},
+            env={**clean, **(env or {}), **{f"SIDECAR_{name}": value for name, value in given.items()}},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

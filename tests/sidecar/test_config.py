@@ -135,6 +135,41 @@ def test_no_fault_ever_shows_a_secret() -> None:
     assert "hush" not in "\n".join(faults(env))
 
 
+def test_a_refused_url_is_shown_without_its_credentials() -> None:
+    """They are why it is refused."""
+    shown = faults({**URL, "SIDECAR_PROVIDER_URL": "http://user:hush@gateway/base?key=hush"})
+
+    assert "hush" not in "".join(shown)
+    assert "'http://...@gateway/base?...'" in shown[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["[[code]]\ncode = '1'", "not toml", "[[code]]\ncolour = 'red'", None], ids=str
+)
+def test_a_code_table_that_cannot_be_used_is_a_fault(tmp_path: Path, text: str | None) -> None:
+    """It is told with all other faults before the start, by `sidecar check` too."""
+    path = tmp_path / "codes.toml"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+
+    shown = faults({**URL, "SIDECAR_CODES_FILE": str(path), "SIDECAR_WORKERS": "0"})
+
+    assert any(fault.startswith(f"SIDECAR_CODES_FILE: {path} ") and "unset it" in fault for fault in shown)
+    assert any(fault.startswith("SIDECAR_WORKERS") for fault in shown)
+
+
+def test_a_code_table_of_the_operator_is_no_fault(tmp_path: Path) -> None:
+    """A right one passes."""
+    path = tmp_path / "codes.toml"
+    path.write_text(
+        '[[code]]\ncode = "777"\nmeaning = "NEW_LIMIT"\nrate_limit = true\nproviders = ["waha"]\n'
+        'cause = "c"\nsource = "s"\ndate = "2026-11"\n',
+        encoding="utf-8",
+    )
+
+    assert load(None, {**URL, "SIDECAR_CODES_FILE": str(path)}).settings.codes_file == str(path)
+
+
 def test_a_missing_or_broken_file_is_a_fault(tmp_path: Path) -> None:
     """A silently ignored file would run with defaults."""
     broken = tmp_path / "broken.toml"

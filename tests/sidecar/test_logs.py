@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+import msgspec
 import pytest
 import structlog
 
+from domain.errors import StoreUnavailable
 from sidecar import telemetry
 from sidecar.logs import LogFormat, configure, scrub
 
@@ -92,6 +94,48 @@ def test_a_traceback_holds_no_local_variable_and_no_secret(logged: Logged) -> No
         assert b"fail" in text
         assert SECRET.encode() not in text
         assert b"5511987654321" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (KeyError("Dear customer"), "[removed]"),
+        (ValueError("invalid literal: 'Dear customer'"), "[removed]"),
+        (msgspec.ValidationError("Invalid enum value 'Dear customer'"), "[removed]"),
+        (ConnectionRefusedError(111, "Connection refused"), "[Errno 111] Connection refused"),
+        (StoreUnavailable("no answer in time"), "no answer in time"),
+    ],
+    ids=repr,
+)
+def test_the_message_of_an_error_is_shown_where_its_class_vouches_for_it(
+    logged: Logged, error: Exception, shown: str
+) -> None:
+    """A `KeyError` repeats what the customer wrote; an operating system's error never saw it."""
+
+    def fail() -> None:
+        raise error
+
+    def act() -> None:
+        try:
+            fail()
+        except Exception:
+            logging.getLogger("sidecar.observer").exception("observer.crashed")
+
+    [line] = logged(act)
+
+    assert json.loads(line)["exception"][0]["message"] == shown
+    assert b"Dear customer" not in line
+
+
+def test_asyncio_shows_no_argument_of_a_callback(logged: Logged) -> None:
+    """Its messages hold the bytes a protocol was given."""
+    [line] = logged(
+        lambda: logging.getLogger("asyncio").error(
+            "Exception in callback P.data_received(b'Dear customer')\nh"
+        )
+    )
+
+    assert json.loads(line)["message"] == "Exception in callback P.data_received"
 
 
 def test_the_cause_of_an_error_is_logged_with_it(logged: Logged) -> None:

@@ -19,7 +19,7 @@ from domain.words import (
     Trend,
 )
 from exporters.announced import Evaluation
-from exporters.log import LogSink
+from exporters.log import DRIFT_EVERY_MS, DRIFT_NAMES_MAX, LogSink
 from tests.builders import recorded_signal
 
 AT = 1_790_000_000_123
@@ -251,6 +251,24 @@ def test_schema_drift_is_told_once_an_hour_a_name() -> None:
 
     told = [(event["event"], event["name"], event["level"]) for event in out.events]
     assert told == [("schema_drift", name, "warning") for name in ("newsletter", "newsletter", "call")]
+
+
+def test_a_hundred_thousand_invented_names_are_a_thousand_lines_an_hour() -> None:
+    """Beyond the bound one line tells of all others, and a name already told is not told again."""
+    out = Lines()
+    sink = LogSink(out)
+
+    def storm(at: int) -> list[str]:
+        before = len(out.events)
+        for start in range(0, 100_000, 1000):
+            names = tuple(Unknown("event", f"n{n}") for n in range(start, start + 1000))
+            sink.exchanges([exchange(unknown=names)._replace(ended_at=at)])
+        return [event["name"] for event in out.events[before:]]
+
+    first = storm(AT)
+    assert first == [f"n{n}" for n in range(DRIFT_NAMES_MAX)] + ["other"]
+    assert storm(AT + 60_000) == []
+    assert len(storm(AT + DRIFT_EVERY_MS)) == DRIFT_NAMES_MAX + 1
 
 
 def test_an_id_that_is_no_text_json_can_hold_does_not_cost_the_batch() -> None:

@@ -1,6 +1,7 @@
 """POST /v1/signals over the real listener, into the real recording use case and a real store."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,34 @@ def test_personal_ids_are_redacted_and_context_is_cut_before_the_journal() -> No
         "code": "other",
         "presence": "other",
     }
+
+
+def test_the_callers_own_event_id_identifies_a_fact_and_is_not_journaled() -> None:
+    """Nothing bounds what a caller puts into it, so only its hash is kept."""
+    posted = {**FACT, "messageId": None, "eventId": "call of +55 11 98765-4321"}
+
+    _, journaled = post({"signals": [posted]})
+
+    (signal,) = journaled[0].signals
+    assert signal.basis == "event:" + hashlib.sha256(b"call of +55 11 98765-4321").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("given", "chat"),
+    [
+        ("+55 (11) 98765-4321", "5511987654321@s.whatsapp.net"),
+        ("5511987654321:12@c.us", "5511987654321@s.whatsapp.net"),
+        ("5511987654321@s.whatsapp.net", "5511987654321@s.whatsapp.net"),
+        ("5511987654321@lid", "5511987654321@lid"),
+        ("Y2FwaV9ncm91cDox", "Y2FwaV9ncm91cDox"),
+    ],
+)
+def test_a_posted_chat_has_the_digest_that_traffic_gives_it(given: str, chat: str) -> None:
+    """The same number is the same digest, however the caller writes it."""
+    _, journaled = post({"signals": [{**FACT, "remoteJid": given}]})
+
+    (signal,) = journaled[0].signals
+    assert signal.remote_jid == REDACTOR.remote_jid(chat)
 
 
 def test_each_bad_item_is_listed_and_nothing_is_recorded() -> None:

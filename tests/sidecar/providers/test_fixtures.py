@@ -1,17 +1,25 @@
 """Every fixture by function call, and what every provider's folder must hold."""
 
+import base64
+import gzip
 import json
-from typing import Any
+import zlib
+from pathlib import Path
+from typing import Any, Final
 
+import brotli
 import jsonschema  # type: ignore[import-untyped] # it publishes no types
 import pytest
+import zstandard
 
 from domain.event import Event
+from domain.words import EventType, Source
+from sidecar import providers as package
 from sidecar.exchange import BodyState, Exchange
 from sidecar.providers import names, reader
 from sidecar.providers.contract import Fault, Reading, UnreadableExchange
-from tests.fixtures import HERE, Fixture, build_exchange, diff, load, providers, to_signals
-from tests.fixtures.__main__ import run
+from tests.fixtures import HERE, OBSERVED_AT, Fixture, build_exchange, diff, load, providers, to_signals
+from tests.fixtures.__main__ import NOTHING_TO_RUN, SOME_DIFFER, run
 
 CASES = [pytest.param(p, f, id=f"{p}/{name}") for p in providers() for name, f in load(p)]
 READERS = {name: reader(name) for name in names()}
@@ -90,6 +98,115 @@ def test_white_space_around_a_body_changes_nothing(provider: str, fixture: Fixtu
     assert [unhashed(event) for event in events_of(provider, exchange)] == [
         unhashed(event) for event in read(provider, fixture).events
     ]
+
+
+def test_expected_and_found_are_matched_as_sets() -> None:
+    """A wanted signal that says little never takes the one that another needs."""
+    signals = to_signals(
+        [
+            Event(EventType.MESSAGE_SENT, Source.WEBHOOK, "i", OBSERVED_AT, "B"),
+            Event(EventType.MESSAGE_SENT, Source.WEBHOOK, "i", OBSERVED_AT, "A"),
+        ]
+    )
+    loose: Fixture = {"type": "MESSAGE_SENT", "instanceId": "i"}
+
+    assert diff([loose, {**loose, "messageId": "B"}], signals) == []
+    assert diff([loose, {**loose, "messageId": "A"}], signals) == []
+    assert len(diff([loose, loose, loose], signals)) == 1
+    assert len(diff([loose], signals)) == 1
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_a_fixture_may_hold_a_compressed_body(coding: str) -> None:
+    """A gateway compresses for callers that accept it; the fixture then holds the bytes in base64."""
+    fixture = dict(load("turbozap"))["send-text-ok"]
+    data = json.dumps(fixture["response"].pop("body")).encode()
+    packed = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "br": brotli.compress,
+        "zstd": zstandard.ZstdCompressor().compress,
+    }[coding](data)
+    fixture["response"] |= {"body_raw": base64.b64encode(packed).decode(), "body_raw_encoding": "base64"}
+    fixture["response"]["headers"]["Content-Encoding"] = coding
+
+    assert diff(fixture["expected"]["signals"], to_signals(read("turbozap", fixture).events)) == []
+
+
+def test_a_fixture_may_hold_half_a_surrogate_pair() -> None:
+    """A gateway that cuts a text inside an emoji sends one, escaped."""
+    fixture = dict(load("turbozap"))["wh-messages-upsert-inbound"]
+    fixture["request"]["body"]["data"]["content"] = "cut \ud83d"
+
+    assert diff(fixture["expected"]["signals"], to_signals(read("turbozap", fixture).events)) == []
+
+
+BAD_FILES: Final = {
+    "empty": (b"", "is no JSON"),
+    "cut": (b'{"description": "x', "is no JSON"),
+    "not utf-8": (b"\xff\xfe", "is no JSON"),
+    "deep": (b"[" * 100_000, "is no JSON"),
+    "list": (b"[]", "is no fixture: $"),
+    "no response": (
+        json.dumps(
+            {
+                "description": "a call",
+                "direction": "dispatch",
+                "request": {"method": "GET", "path": "/", "headers": {}},
+                "expected": {"signals": []},
+            }
+        ).encode(),
+        "is no fixture: $: 'response' is a required property",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "why"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_malformed_file_is_told_and_the_rest_is_run(
+    content: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One bad file fails the run by name; it neither stops it nor passes unseen."""
+    folder = tmp_path / "waha"
+    folder.mkdir()
+    (folder / "a-bad.json").write_bytes(content)
+    fixture = dict(load("waha"))["wh-session-working"]
+    (folder / "right.json").write_text("\ufeff" + json.dumps(fixture), encoding="utf-8")
+
+    assert run(tmp_path) == SOME_DIFFER
+    output = capsys.readouterr().out
+    assert f"waha/a-bad: {why}" in output
+    assert output.endswith("1 passed, 1 failed\n")
+    assert run(folder) == SOME_DIFFER  # the folder of one provider may be named itself
+
+
+def test_the_runner_needs_something_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong path must not look like success, nor a gateway without reader."""
+    assert run(tmp_path / "nowhere") == NOTHING_TO_RUN
+    assert run(tmp_path) == NOTHING_TO_RUN
+    (tmp_path / "turbozap").mkdir()
+    assert run(tmp_path) == NOTHING_TO_RUN
+    (tmp_path / "zapi").mkdir()
+    (tmp_path / "zapi" / "x.json").write_text("{}", encoding="utf-8")
+    assert run(tmp_path) == SOME_DIFFER
+    assert "zapi/x: no such reader" in capsys.readouterr().out
+
+
+def test_a_reader_that_crashes_fails_its_fixture_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error is told by name and the run goes on."""
+    (tmp_path / "broken_gateway.py").write_text(
+        "class Broken:\n    name = 'broken_gateway'\n    def read(self, exchange):\n        return 1 / 0\n"
+        "def build(codes):\n    return Broken()\n",
+        encoding="utf-8",
+    )
+    folder = tmp_path / "fixtures" / "broken_gateway"
+    folder.mkdir(parents=True)
+    (folder / "one.json").write_text(json.dumps(dict(load("waha"))["qr-raw"]), encoding="utf-8")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+
+    assert run(tmp_path / "fixtures") == SOME_DIFFER
+    assert "broken_gateway/one: the reader crashed: ZeroDivisionError" in capsys.readouterr().out
 
 
 def test_the_runner_tells_what_differs(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
