@@ -42,7 +42,7 @@ def make_app(parts: AdminParts) -> web.Application:
     app[PARTS] = parts
     app[GUARD] = Guard(parts, sessions)
     app[EXPORTS] = []
-    app[READERS] = Readers(parts.readers)
+    app[READERS] = Readers(parts.readers, parts.lag_ms)
     scrape_thread, app[SCRAPER] = make_scraper()
     if sessions is not None:
         app[SESSIONS] = sessions

@@ -89,6 +89,7 @@ class AdminParts:
         token: None is allowed only where the listener is on loopback.
         loopback: the listener is bound on loopback, so the Host header is checked against DNS rebinding.
         window_ms: what a question without bounds covers.
+        lag_ms: age of the oldest fact that is not recorded; cheap, called on the loop.
         posting: None: facts cannot be posted, the route is not there.
         evaluation: None: health is not evaluated, its routes are not there.
     """
@@ -103,6 +104,7 @@ class AdminParts:
     metrics_public: bool = True
     loopback: bool = True
     window_ms: Millis = WINDOW_MS
+    lag_ms: Callable[[], Millis] = lambda: 0
     clock: Callable[[], Millis] = clock.now_ms
     version: str = __version__
     counts: AdminCounts = field(default_factory=AdminCounts)

@@ -139,6 +139,7 @@ class _Builder:
             metrics_public=settings.metrics_public,
             loopback=parse_address(settings.admin_listen).is_loopback,
             window_ms=settings.window_ms,
+            lag_ms=self._journal.lag_ms,
             posting=Posting(IngestReputationSignal(redactor, table.known), own.append),
             evaluation=Evaluation(self._evaluation, reading, replay),
         )

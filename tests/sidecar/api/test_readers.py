@@ -3,11 +3,12 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from sidecar.api.errors import ApiError
-from sidecar.api.readers import Lane
+from sidecar.api.readers import LAG_MAX_MS, Lane, Readers
 from sidecar.tasks import spawn
 from tests.sidecar.api.serving import run
 
@@ -94,3 +95,97 @@ def test_a_stopped_pool_is_said_to_be_stopping() -> None:
         return caught.value.code
 
     assert run(story) == "stopping"
+
+
+@pytest.mark.parametrize(("lag_ms", "at_once"), [(LAG_MAX_MS, 4), (LAG_MAX_MS + 1, 1)])
+def test_readers_step_back_while_facts_wait_for_recording(lag_ms: int, at_once: int) -> None:
+    """Questions and pages of downloads go one at a time then, and all of them are answered still."""
+    running, most, lock = 0, 0, threading.Lock()
+    met = threading.Barrier(at_once, timeout=10)
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        met.wait()
+        with lock:
+            running -= 1
+
+    async def story() -> int:
+        with ThreadPoolExecutor(6) as pool:
+            readers = Readers(pool, lambda: lag_ms)
+            await asyncio.gather(*(readers.questions.run(work) for _ in range(8)))
+            if at_once == 1:
+                await asyncio.gather(*(lane.run(work) for lane in (readers.questions, readers.exports)))
+        return most
+
+    assert run(story) == at_once
+
+
+def test_between_two_reads_recording_gets_as_long_as_the_first_took() -> None:
+    """Half of the time at least is recording's; a download's page rests three times as long."""
+
+    async def story() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        pause = threading.Event()
+        with ThreadPoolExecutor(2) as pool:
+            readers = Readers(pool, lambda: 60_000)
+            began = loop.time()
+            for _ in range(3):
+                await readers.questions.run(lambda: pause.wait(0.05))
+            questions, began = loop.time() - began, loop.time()
+            for _ in range(3):
+                await readers.exports.run(lambda: pause.wait(0.05))
+            return questions, loop.time() - began
+
+    questions, exports = run(story)
+
+    assert questions >= 0.05 * 5
+    assert exports >= 0.05 * 10
+
+
+def test_a_reader_that_gives_up_while_stepping_back_loses_no_turn() -> None:
+    """Callers that leave or wait too long, many more than there are turns, take none with them."""
+    release = threading.Event()
+
+    async def story() -> tuple[list[int], str]:
+        with ThreadPoolExecutor(2) as pool:
+            readers = Readers(pool, lambda: 60_000, wait_seconds=0.05)
+            first = spawn(readers.questions.run(lambda: release.wait(10)), name="first")
+            await asyncio.sleep(0)
+            refused = await asyncio.gather(
+                *(readers.questions.run(lambda: None) for _ in range(9)), return_exceptions=True
+            )
+            left = spawn(readers.questions.run(lambda: None), name="left")
+            await asyncio.sleep(0)
+            left.cancel()
+            release.set()
+            await first
+            return [one.status for one in refused if isinstance(one, ApiError)], await patient(readers)
+
+    async def patient(readers: Readers) -> str:
+        while True:
+            with suppress(ApiError):
+                return await readers.questions.run(lambda: "answered")
+
+    assert run(story) == ([503] * 9, "answered")
+
+
+def test_how_far_recording_is_behind_is_asked_ten_times_a_second_at_most() -> None:
+    """The answer costs a lock that recording wants as well."""
+    asked = 0
+
+    def lag_ms() -> int:
+        nonlocal asked
+        asked += 1
+        return 0
+
+    async def story() -> int:
+        with ThreadPoolExecutor(2) as pool:
+            readers = Readers(pool, lag_ms)
+            for _ in range(50):
+                await readers.questions.run(lambda: None)
+        return asked
+
+    assert run(story) < 25
