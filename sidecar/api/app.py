@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from sidecar.api.attempts import Attempts
 from sidecar.api.body import BODY_MAX
 from sidecar.api.errors import error_middleware
 from sidecar.api.listen import AdminProtocol, Listener
@@ -38,9 +39,10 @@ def make_app(parts: AdminParts) -> web.Application:
     app = web.Application(
         middlewares=[arrived, error_middleware(), security_middleware()], client_max_size=BODY_MAX
     )
-    sessions = None if parts.token is None else Sessions(parts.token, parts.clock)
+    attempts = Attempts(parts.clock)
+    sessions = None if parts.token is None else Sessions(parts.token, parts.clock, attempts)
     app[PARTS] = parts
-    app[GUARD] = Guard(parts, sessions)
+    app[GUARD] = Guard(parts, sessions, attempts)
     app[EXPORTS] = []
     app[READERS] = Readers(parts.readers, parts.lag_ms)
     scrape_thread, app[SCRAPER] = make_scraper()

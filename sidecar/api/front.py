@@ -85,7 +85,8 @@ async def sign_in(request: web.Request) -> web.Response:
             path="/",
             httponly=True,
             samesite="Strict",
-            secure=request.secure,
+            # A proxy in front may have taken TLS off; a false claim only makes the cookie stricter.
+            secure=request.secure or request.headers.get("X-Forwarded-Proto") == "https",
         )
     return response
 

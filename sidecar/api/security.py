@@ -2,14 +2,12 @@
 
 | threat | answer |
 |---|---|
-| guessing the token | compared in constant time, over digests of equal length |
+| guessing the token | compared in constant time, over digests of equal length; ten a minute (`attempts.py`) |
 | a web page that resolves its own name to 127.0.0.1 | on loopback the Host must be a loopback name |
 | a web page that posts to the sidecar | a browser tells the origin; other origins are refused |
 | framing, sniffing, leaking referrers | headers on every answer; no CORS header ever |
 """
 
-import hashlib
-import hmac
 from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Final
@@ -18,6 +16,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from sidecar.api.attempts import Attempts, digest_of
 from sidecar.api.errors import ApiError
 from sidecar.api.parts import PARTS, AdminParts
 from sidecar.api.session import CHALLENGE, COOKIE, Sessions
@@ -46,8 +45,9 @@ _SCHEME: Final = "bearer "
 class Guard:
     """Decides on one request."""
 
-    def __init__(self, parts: AdminParts, sessions: Sessions | None) -> None:
-        self._token = None if parts.token is None else _digest(parts.token)
+    def __init__(self, parts: AdminParts, sessions: Sessions | None, attempts: Attempts) -> None:
+        self._token = None if parts.token is None else digest_of(parts.token)
+        self._attempts = attempts
         self._sessions = sessions
         self._loopback = parts.loopback
         self._open: Collection[str] = ALWAYS_OPEN | ({"/metrics"} if parts.metrics_public else set())
@@ -56,7 +56,7 @@ class Guard:
         """Let a request pass.
 
         Raises:
-            ApiError: 401 without a token, 403 from a strange host or another origin.
+            ApiError: 401 without a token, 403 from a strange host or another origin, 429 after many guesses.
         """
         if self._loopback and not _is_loopback(request.host):
             message = "the Host header must be localhost or a loopback address; this listener is local"
@@ -69,12 +69,17 @@ class Guard:
         raise ApiError(401, "unauthorized", message, None, CHALLENGE)
 
     def knows(self, request: web.Request) -> bool:
-        """Tell whether the caller showed the token or a session; true for all when no token is set."""
+        """Tell whether the caller showed the token or a session; true for all when no token is set.
+
+        Raises:
+            ApiError: 429, too many wrong tokens from this peer.
+        """
         if self._token is None:
             return True
         given = request.headers.get(hdrs.AUTHORIZATION, "")
         if given[: len(_SCHEME)].lower() == _SCHEME:
-            return hmac.compare_digest(_digest(given[len(_SCHEME) :].strip()), self._token)
+            shown = digest_of(given[len(_SCHEME) :].strip())
+            return self._attempts.is_right(shown, self._token, request.remote or "")
         cookie = request.cookies.get(COOKIE)
         if cookie is None or self._sessions is None or not self._sessions.valid(cookie):
             return False
@@ -94,7 +99,7 @@ def security_middleware() -> Middleware:
             request.app[GUARD].check(request)
         except ApiError as error:
             counts = request.app[PARTS].counts
-            if error.status == 401:
+            if error.status in (401, 429):
                 counts.unauthorized += 1
             else:
                 counts.forbidden += 1
@@ -114,10 +119,6 @@ def put_headers(response: web.StreamResponse) -> None:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = SERVER  # aiohttp would name itself, its version and Python's
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
 def _is_loopback(authority: str) -> bool:

@@ -6,7 +6,6 @@ token ends all sessions, and a restart ends none.
 
 import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -14,15 +13,13 @@ import msgspec
 from aiohttp import web
 
 from domain.words import Millis
+from sidecar.api.attempts import Attempts, digest_of
 from sidecar.api.errors import ApiError
 
 COOKIE: Final = "sidecar_session"
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="reputation-sidecar"'}
 """What every 401 says (RFC 9110 section 15.5.2)."""
 SESSION_MS: Final[Millis] = 12 * 3_600_000
-ATTEMPTS_MAX: Final = 10
-ATTEMPTS_MS: Final[Millis] = 60_000
-PEERS_MAX: Final = 1024
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,13 +29,13 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Sessions:
-    """Makes and checks cookies, and bounds wrong attempts by peer address."""
+    """Makes and checks cookies; wrong tokens are bounded by `Attempts`."""
 
-    def __init__(self, token: str, clock: Callable[[], Millis]) -> None:
-        self._token = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    def __init__(self, token: str, clock: Callable[[], Millis], attempts: Attempts) -> None:
+        self._token = digest_of(token)
+        self._attempts = attempts
         self._key = hmac.digest(self._token, b"reputation-sidecar session", hashlib.sha256)
         self._clock = clock
-        self._failed: OrderedDict[str, list[Millis]] = OrderedDict()
 
     def sign_in(self, token: str, peer: str) -> str:
         """Give a cookie value for the right token.
@@ -46,36 +43,26 @@ class Sessions:
         Raises:
             ApiError: 401 wrong token, 429 too many wrong ones from this peer within a minute.
         """
-        now = self._clock()
-        recent = [at for at in self._failed.pop(peer, ()) if at > now - ATTEMPTS_MS]
-        if len(recent) >= ATTEMPTS_MAX:
-            self._remember(peer, recent)
-            headers = {"Retry-After": str(ATTEMPTS_MS // 1000)}
-            raise ApiError(429, "too_many_attempts", "too many wrong tokens; wait a minute", None, headers)
-        given = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-        if not hmac.compare_digest(given, self._token):
-            self._remember(peer, [*recent, now])
+        given = digest_of(token)
+        if not self._attempts.is_right(given, self._token, peer):
             raise ApiError(
                 401, "unauthorized", "this is not the token of the admin listener", "token", CHALLENGE
             )
-        return self._cookie(now + SESSION_MS)
+        return self._cookie(self._clock() + SESSION_MS)
 
     def valid(self, cookie: str) -> bool:
         """Tell whether a cookie is ours and still holds."""
         until, _, _ = cookie.partition(".")
         if not (until.isascii() and until.isdigit() and len(until) <= 15):
             return False
-        genuine = hmac.compare_digest(cookie.encode(), self._cookie(int(until)).encode())
+        genuine = hmac.compare_digest(
+            cookie.encode("utf-8", "surrogateescape"), self._cookie(int(until)).encode()
+        )
         return genuine and self._clock() < int(until)
 
     def _cookie(self, until: Millis) -> str:
         digest = hmac.digest(self._key, str(until).encode(), hashlib.sha256).hex()
         return f"{until}.{digest}"
-
-    def _remember(self, peer: str, attempts: list[Millis]) -> None:
-        self._failed[peer] = attempts
-        while len(self._failed) > PEERS_MAX:
-            self._failed.popitem(last=False)
 
 
 SESSIONS: Final = web.AppKey("sessions", Sessions)

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.api.session import ATTEMPTS_MAX, SESSION_MS, Sessions
+from sidecar.api.attempts import ATTEMPTS_MAX, PEERS_MAX, Attempts, digest_of
+from sidecar.api.errors import ApiError
+from sidecar.api.session import SESSION_MS, Sessions
 from tests.sidecar.api.serving import NOW, Admin, admin, run
 
 TOKEN = "correct horse battery staple"
@@ -129,7 +131,8 @@ def test_signing_in_gives_a_cookie_that_reads_until_it_ends() -> None:
 
 def test_a_cookie_of_another_token_is_worthless() -> None:
     """Changing the token ends all sessions."""
-    cookie = Sessions("another token", lambda: NOW).sign_in("another token", "peer")
+    other = Sessions("another token", lambda: NOW, Attempts(lambda: NOW))
+    cookie = other.sign_in("another token", "peer")
 
     async def story() -> int:
         async with admin(token=TOKEN) as api:
@@ -155,7 +158,8 @@ def test_guessing_is_slowed_down_by_peer() -> None:
 
     async def story() -> list[int]:
         async with admin(token=TOKEN, clock=lambda: clock[0]) as api:
-            wrong = [(await api.post("/session", json={"token": "x"})).status for _ in range(ATTEMPTS_MAX)]
+            guesses = [str(n) for n in range(ATTEMPTS_MAX)]
+            wrong = [(await api.post("/session", json={"token": one})).status for one in guesses]
             right = await api.post("/session", json={"token": TOKEN})
             assert right.problem == (429, "too_many_attempts", None)
             assert int(right.headers["Retry-After"]) == 60
@@ -163,6 +167,125 @@ def test_guessing_is_slowed_down_by_peer() -> None:
             return [*wrong, (await api.post("/session", json={"token": TOKEN})).status]
 
     assert run(story) == [401] * ATTEMPTS_MAX + [204]
+
+
+def test_guessing_by_bearer_is_slowed_down_too_and_open_sessions_go_on() -> None:
+    """Ten different wrong tokens, by header or form, and the peer waits; cookies and open routes do not."""
+    clock = [NOW]
+
+    async def story() -> tuple[list[int], Any, list[int], int, int]:
+        async with admin(token=TOKEN, clock=lambda: clock[0]) as api:
+            cookie = await _signed_in(api)
+            wrong = []
+            for n in range(ATTEMPTS_MAX):
+                headers = {"Authorization": f"Bearer {n}"}
+                wrong.append((await api.get("/v1/instances", headers=headers)).status)
+            refused = await api.get("/v1/instances", headers=BEARER)
+            assert refused.headers["Retry-After"] == "60"
+            assert (await api.post("/session", json={"token": TOKEN})).status == 429
+            on = [
+                (await api.get("/v1/instances", headers=cookie)).status,
+                (await api.get("/healthz")).status,
+                (await api.get("/metrics")).status,
+            ]
+            clock[0] += 60_000
+            again = (await api.get("/v1/instances", headers=BEARER)).status
+            return wrong, refused.problem, on, again, api.parts.counts.unauthorized
+
+    wrong, refused, on, again, counted = run(story)
+
+    assert wrong == [401] * ATTEMPTS_MAX
+    assert refused == (429, "too_many_attempts", None)
+    assert on == [200, 200, 200]
+    assert again == 200
+    assert counted == ATTEMPTS_MAX + 1
+
+
+def test_a_program_with_an_old_token_locks_nobody_out() -> None:
+    """The same wrong token a hundred times is one guess, so its neighbours go on."""
+
+    async def story() -> tuple[set[int], int]:
+        async with admin(token=TOKEN) as api:
+            old = {"Authorization": "Bearer last year's"}
+            statuses = {(await api.get("/v1/instances", headers=old)).status for _ in range(100)}
+            return statuses, (await api.get("/v1/instances", headers=BEARER)).status
+
+    assert run(story) == ({401}, 200)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("", "10.0.0.1", False),
+    ],
+)
+def test_a_guesser_is_known_by_its_address_or_network(first: str, second: str, *, shared: bool) -> None:
+    """One IPv4 address, one /64 of IPv6; what one used up another still has."""
+    attempts, token = Attempts(lambda: NOW), digest_of(TOKEN)
+    for n in range(ATTEMPTS_MAX):
+        assert not attempts.is_right(digest_of(str(n)), token, first)
+
+    try:
+        answered = attempts.is_right(token, token, second)
+    except ApiError:
+        answered = False
+
+    assert answered is not shared
+
+
+def test_remembered_guessers_are_bounded_and_the_oldest_is_forgotten_first() -> None:
+    """A million addresses cost no more memory than a thousand."""
+    attempts, token = Attempts(lambda: NOW), digest_of(TOKEN)
+
+    for n in range(PEERS_MAX + 50):
+        attempts.is_right(digest_of("x"), token, f"10.0.{n // 256}.{n % 256}")
+
+    assert len(attempts._wrong) == PEERS_MAX
+    assert "10.0.0.0" not in attempts._wrong
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 401),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 404),
+        ({"Origin": "OWN"}, 404),
+        (BEARER, 404),
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "ban"), ("DELETE", "cooldown"), ("POST", "evaluate")])
+def test_a_cookie_alone_changes_nothing(method: str, path: str, headers: dict[str, str], status: int) -> None:
+    """Changes need the token, or beside the cookie proof that our own page asks; 404: it was let in."""
+
+    async def story() -> int:
+        async with admin(token=TOKEN) as api:
+            own = {name: api.base if value == "OWN" else value for name, value in headers.items()}
+            cookie = await _signed_in(api)
+            return (await api.get(f"/v1/instances/x/{path}", method=method, headers=cookie | own)).status
+
+    assert run(story) == status
+
+
+@pytest.mark.parametrize(("proto", "secure"), [("https", True), ("http", False), ("", False)])
+def test_behind_tls_the_cookie_stays_on_tls(proto: str, *, secure: bool) -> None:
+    """A proxy that took TLS off says so, and the browser never sends the cookie in the clear."""
+
+    async def story() -> str:
+        async with admin(token=TOKEN) as api:
+            headers = {"X-Forwarded-Proto": proto}
+            answer = await api.post("/session", json={"token": TOKEN}, headers=headers)
+            return str(answer.headers["Set-Cookie"])
+
+    assert ("Secure" in run(story)) is secure
 
 
 @pytest.mark.parametrize(
