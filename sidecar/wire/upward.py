@@ -103,6 +103,7 @@ class Upward(ABC):
         """Fail an exchange of a connection beyond the bound; tell whether it did."""
         if self.caller is None or not self.caller.over:
             return False
+        self.forwarder.side.refusals[Reason.CONNECTIONS] += 1
         self.fail(WireError.OVER_CAPACITY)
         return True
 

@@ -68,8 +68,8 @@ class Load:
 
 
 @contextmanager
-def load(address: str) -> Iterator[Load]:
-    running = Load(address)
+def load(address: str, connections: int = 4) -> Iterator[Load]:
+    running = Load(address, connections)
     try:
         yield running
     finally:

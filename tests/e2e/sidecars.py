@@ -181,16 +181,14 @@ class Sidecar:
 
     def child(self, title: str) -> psutil.Process:
         """Find a child process by its title."""
-        return until(
-            lambda: next(
-                (
-                    p
-                    for p in psutil.Process(self.process.pid).children()
-                    if " ".join(p.cmdline()).strip() == title
-                ),
-                None,
-            )
-        )
+
+        def titled(process: psutil.Process) -> bool:
+            try:
+                return " ".join(process.cmdline()).strip() == title
+            except psutil.NoSuchProcess:  # it left since it was listed
+                return False
+
+        return until(lambda: next(filter(titled, psutil.Process(self.process.pid).children()), None))
 
     def stop(self, seconds: float = 30.0) -> int:
         """Send SIGTERM and wait; give the exit status."""

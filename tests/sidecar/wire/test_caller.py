@@ -280,6 +280,7 @@ def test_connections_beyond_the_bound_are_answered_503_and_closed() -> None:
             over.write(GET % 1)
             exchange = await sut.witness.exchange()
             assert (exchange.error, exchange.answered) == (WireError.OVER_CAPACITY, 503)
+            assert dict(sut.side.refusals) == {Reason.CONNECTIONS: 2}
             over.close()
             for _, writer in first:
                 writer.close()
