@@ -2,15 +2,21 @@
 ARG PYTHON=3.13.9-slim-bookworm
 
 FROM python:${PYTHON} AS build
+# The repository is not here to tell it; `git describe --tags` does, without the v.
+ARG VERSION=0.1.0
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION}
 WORKDIR /build
-COPY requirements/run.txt requirements/run.txt
+COPY requirements/run.txt requirements/build.txt requirements/
 RUN python -m venv /opt/sidecar \
- && /opt/sidecar/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/run.txt
+ && /opt/sidecar/bin/pip install --require-hashes -r requirements/run.txt \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY domain domain
 COPY exporters exporters
 COPY sidecar sidecar
-RUN /opt/sidecar/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
+RUN /opt/build/bin/python -m hatchling build -t wheel \
+ && /opt/sidecar/bin/pip install --no-index --no-deps dist/*.whl
 
 FROM python:${PYTHON}
 RUN useradd --system --uid 10001 --home-dir /data sidecar \
@@ -18,7 +24,9 @@ RUN useradd --system --uid 10001 --home-dir /data sidecar \
 COPY --from=build /opt/sidecar /opt/sidecar
 ENV PATH=/opt/sidecar/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    SIDECAR_DATA_DIR=/data
+    SIDECAR_DATA_DIR=/data \
+    TMPDIR=/data
+# TMPDIR: SQLite sorts on disk what is large, and `sidecar demo` keeps its data there; the root is read-only.
 USER sidecar
 VOLUME /data
 EXPOSE 8080 8081 9464

@@ -89,6 +89,7 @@ format: $(READY) ## let the formatter decide the layout
 lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements/build.in -o requirements/build.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --extra parquet --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
 .PHONY: help setup demo run test vectors fixtures bench dashboards native chaos conformance soak package docs reputation lint format lock

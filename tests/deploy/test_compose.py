@@ -197,6 +197,11 @@ def test_the_image_copies_what_exists_and_runs_as_nobody() -> None:
 
     assert all((ROOT / path).exists() for path in copied), copied
     assert re.search(r"^USER sidecar$", text, re.MULTILINE)
+    assert re.search(r"^ARG PYTHON=\d+\.\d+\.\d+-slim-\w+$", text, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:${PYTHON}"}
+    installs = re.findall(r"pip install ([^\n\\]+)", text)
+    assert all("--require-hashes" in line or "--no-index" in line for line in installs), installs
+    assert "TMPDIR=/data" in text  # nothing else is writable where the root is not
     assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
     ignored = (ROOT / ".dockerignore").read_text("utf-8")
     assert all(f"!{path}" in ignored for path in copied)
