@@ -5,6 +5,7 @@ The chat never enters. Separated by U+001F, which `to_signal` refuses in every p
 """
 
 import hashlib
+import re
 import uuid
 from typing import Final
 
@@ -13,8 +14,19 @@ from domain.words import SignalType, Source
 NAMESPACE: Final = uuid.UUID("8c0f7a54-6f0e-5d5c-9b7a-2f3c1f0f7f11")
 _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """The first two bits of this digit are the variant's, 10; version 5 stands in a digit of its own."""
-
+_KEPT: Final = "\x1fid\x1f"
+_KEPT_BASIS: Final = re.compile(_KEPT + "[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _SEED: Final = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+
+
+def keeping(identity: str) -> str:
+    """Give the basis of a fact that keeps the id it was recorded under elsewhere (docs/adr/0016)."""
+    return _KEPT + identity
+
+
+def is_kept(basis: str) -> bool:
+    """Tell whether a basis is an id itself; message ids hold no control character, so none is mistaken."""
+    return basis[:1] == "\x1f" and _KEPT_BASIS.fullmatch(basis) is not None
 
 
 def signal_id(instance_id: str, source: Source, signal_type: SignalType, basis: str, ordinal: int = 0) -> str:
@@ -27,6 +39,8 @@ def signal_id(instance_id: str, source: Source, signal_type: SignalType, basis: 
         basis: `Signal.basis`.
         ordinal: position among equal bases within one exchange; 0 for the first.
     """
+    if is_kept(basis):
+        return basis[len(_KEPT) :]
     name = "\x1f".join((instance_id, source, signal_type, basis))  # noqa: FLY002 - formatting an enum costs four times this
     if ordinal:
         name += f"\x1f{ordinal}"

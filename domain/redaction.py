@@ -6,6 +6,7 @@ providers and on all sidecars that share the key. Bounded caches keep the cost o
 
 import hashlib
 import hmac
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +14,7 @@ JID_DIGEST_HEX: Final = 16
 MESSAGE_DIGEST_HEX: Final = 32
 CACHE_MAX: Final = 4096
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 _WAMID: Final = "wamid."
 _NUMBER_MIN: Final = 8
 """Digits from which an id of nothing else may be a phone number; WhatsApp's own ids hold letters."""
@@ -45,11 +47,14 @@ class Redactor:
         self._jids: dict[str, str] = {}
 
     def remote_jid(self, jid: str) -> str | None:
-        """Give what may be kept of a chat id: HMAC-SHA-256, first 16 hex digits, by default."""
+        """Give what may be kept of a chat id: HMAC-SHA-256, first 16 hex digits, by default.
+
+        A digest stays itself, so that an exported fact can be recorded again; no phone number has 16 digits.
+        """
         if self._mode is RemoteJidMode.HASH:
             digest = self._jids.get(jid)
             if digest is None:
-                digest = self._digest(jid)[:JID_DIGEST_HEX]
+                digest = jid if _DIGEST.fullmatch(jid) else self._digest(jid)[:JID_DIGEST_HEX]
                 if len(self._jids) >= CACHE_MAX:
                     self._jids.clear()
                 self._jids[jid] = digest

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from domain.errors import SignalRejected
 from domain.event import Context, Event
+from domain.identity import is_kept
 from domain.redaction import Redactor
 from domain.words import EventType, Millis, Severity, SignalType, Source
 
@@ -138,7 +139,7 @@ def to_signal(
         is_group,
         latency_ms,
         kept,
-        message_id or basis or exchange_id,
+        basis if basis and is_kept(basis) else message_id or basis or exchange_id,
         alias,
         polled,
     )

@@ -7,19 +7,32 @@ quarantine/        journal bytes that could not be read; never deleted
 reputation.sqlite  the embedded store
 recorder.lock      held by the one recorder that reads the journal
 control.sock       hands the listening sockets to a newer sidecar
+listeners.json     where the running sidecar listens, for commands that ask it
 """
 
+import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import secrets
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 LOCK_POLL_SECONDS: Final = 0.05
+LISTENERS: Final = "listeners.json"
+
+
+def told_listeners(path: Path) -> dict[str, str]:
+    """Give where the sidecar of a directory said it listens; it may be gone since. Makes nothing."""
+    try:
+        told = json.loads((path / LISTENERS).read_text("ascii"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(address) for name, address in told.items()} if isinstance(told, dict) else {}
 
 
 class DataDirError(Exception):
@@ -79,6 +92,14 @@ class DataDir:
                 time.sleep(LOCK_POLL_SECONDS)
             else:
                 return descriptor
+
+    def tell_listeners(self, listeners: Mapping[str, str]) -> None:
+        """Say where this sidecar listens; a full disk costs commands that look here, nothing else."""
+        draft = self.path / f".{LISTENERS}.{os.getpid()}"
+        with contextlib.suppress(OSError):
+            draft.write_text(json.dumps(dict(listeners)), "ascii")
+            draft.chmod(0o600)
+            draft.replace(self.path / LISTENERS)
 
     def _once(self, name: str, make: Callable[[], str]) -> str:
         """Read a small file, or create it atomically: of two starters one wins, both read the same."""

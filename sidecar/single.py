@@ -24,11 +24,10 @@ def run_single(settings: Settings, data: DataDir) -> int:
     Raises:
         ListenError: an address cannot be listened on; nothing was started.
     """
-    del data  # made by the caller, so that its faults are told before anything starts
-    return uvloop.run(_run(settings))
+    return uvloop.run(_run(settings, data))
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings, data: DataDir) -> int:
     sockets = open_sockets(addresses(settings), None)
     listeners = {name: shown(sock) for name, sock in sockets.items()}
     recorder = build_recorder(settings, sockets.pop("admin"))
@@ -37,6 +36,7 @@ async def _run(settings: Settings) -> int:
     await recorder.start()
     await worker.start()
     recorder.workers(1)
+    data.tell_listeners(listeners)
     recorder.go(ready_line(listeners))
     await stop.wait()
     recorder.draining()

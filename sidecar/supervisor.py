@@ -61,7 +61,9 @@ class Supervisor:
             await self._end(children)
             return 1
         # Written by ourselves before anyone may log, the children included: it is the first line, always.
-        sys.stdout.buffer.write(ready_line({name: shown(sock) for name, sock in sockets.items()}))
+        listeners = {name: shown(sock) for name, sock in sockets.items()}
+        self._data.tell_listeners(listeners)
+        sys.stdout.buffer.write(ready_line(listeners))
         sys.stdout.flush()
         self._lines.release()
         SidecarStarted(version=__version__, workers=self._settings.workers).emit()

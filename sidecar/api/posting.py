@@ -1,7 +1,8 @@
 """POST /v1/signals: facts that do not cross HTTP, validated, redacted and journaled like traffic.
 
 All or nothing: one bad item and nothing is recorded, each bad one is listed. An item without a message id is
-identified by its `eventId`, else by its `occurredAt`, so that posting it again records nothing twice.
+identified by its `eventId`, else by its `occurredAt`, so that posting it again records nothing twice. One
+with an `id` (it was exported) keeps it.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from aiohttp import web
 from domain.errors import StoreUnavailable
 from domain.event import Event
 from domain.exchange import ExchangeFacts, Outcome
-from domain.identity import signal_id
+from domain.identity import keeping, signal_id
 from domain.ingest_signal import IngestReputationSignal
 from domain.signal import INSTANCE_ID_MAX, MESSAGE_ID_MAX, SIGNAL_OF, TIME_MAX, Signal
 from domain.words import Direction, EventType, Millis, SignalType, Source
@@ -34,7 +35,7 @@ ITEMS_MAX: Final = 500
 CONTEXT_MAX: Final = 16
 APPEND_SECONDS: Final = 5.0
 PROVIDER: Final = "api"
-_WORD: Final = re.compile(r"[A-Za-z0-9/{}_.:-]{1,64}")
+_WORD: Final = re.compile(r"(?:(?:GET|POST|PUT|PATCH|DELETE|HEAD) /)?[A-Za-z0-9/{}_.:-]{1,96}")
 _LONG_NUMBER: Final = re.compile(r"\d{5}")
 _CODES: Final = frozenset({"code", "reasonCode"})
 """Checked by the domain itself."""
@@ -57,6 +58,14 @@ MessageId = Annotated[
 TimeText = Annotated[str, msgspec.Meta(extra_json_schema=times.TEXT_SCHEMA)]
 EpochMillis = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX)]
 
+SignalId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        description="an exported fact keeps its id; without one the id follows from the fact",
+    ),
+]
+
 SmallNumber = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
@@ -73,6 +82,7 @@ class PostedSignal(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     latency_ms: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     context: Annotated[dict[str, str | SmallNumber], msgspec.Meta(max_length=CONTEXT_MAX)] = {}
     event_id: ShortText | None = None
+    id: SignalId | None = None
 
 
 class PostedSignals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,7 +131,7 @@ async def post_signals(request: web.Request) -> web.Response:
     began_ns, now = monotonic_ns(), request.app[PARTS].clock()
     body = await read_body(request, _Untyped)
     exchange_id = f"api-{uuid.uuid4().hex}"
-    signals, bad = _checked(body.signals, posting.ingest, exchange_id, now)
+    signals, bad = checked(body.signals, posting.ingest, exchange_id, now)
     if bad:
         problem = PostingProblem(
             code="invalid_signals",
@@ -131,7 +141,7 @@ async def post_signals(request: web.Request) -> web.Response:
         )
         answer = msgspec.json.encode(PostingErrorAnswer(error=problem))
         return web.Response(status=400, body=answer, content_type=JSON)
-    facts = _exchange(exchange_id, now, signals, (monotonic_ns() - began_ns) // 1000)
+    facts = exchange_of(exchange_id, now, signals, (monotonic_ns() - began_ns) // 1000)
     try:
         async with asyncio.timeout(APPEND_SECONDS):
             await posting.append(facts)
@@ -142,9 +152,10 @@ async def post_signals(request: web.Request) -> web.Response:
     )
 
 
-def _checked(
+def checked(
     items: Sequence[msgspec.Raw], ingest: IngestReputationSignal, exchange_id: str, now: Millis
 ) -> tuple[list[Signal], list[BadItem]]:
+    """Give the signals of posted items, and what is wrong with the others."""
     signals: list[Signal] = []
     bad: list[BadItem] = []
     for index, raw in enumerate(items):
@@ -190,7 +201,8 @@ def _safe(value: str | int) -> str | int:
 def _event(posted: PostedSignal) -> Event:
     """Give a posted fact as an event; a ValueError means a bad time."""
     occurred_at = None if posted.occurred_at is None else times.parse(str(posted.occurred_at))
-    basis = _basis(posted.event_id) or (None if occurred_at is None else str(occurred_at))
+    kept = None if posted.id is None else keeping(posted.id)
+    basis = kept or _basis(posted.event_id) or (None if occurred_at is None else str(occurred_at))
     return Event(
         EVENT_OF[posted.type],
         posted.source,
@@ -231,7 +243,8 @@ def _ids(signals: Sequence[Signal]) -> list[str]:
     return ids
 
 
-def _exchange(exchange_id: str, now: Millis, signals: Sequence[Signal], duration_us: int) -> ExchangeFacts:
+def exchange_of(exchange_id: str, now: Millis, signals: Sequence[Signal], duration_us: int) -> ExchangeFacts:
+    """Give posted signals as one exchange, as the journal carries it."""
     return ExchangeFacts(
         exchange_id,
         now,

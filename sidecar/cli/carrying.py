@@ -56,6 +56,30 @@ def export(
     sys.exit(guarded(body))
 
 
+def import_(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="NDJSON as exported (- for stdin), or the URL of a database with a reputation_signal table",
+            metavar="SOURCE",
+        ),
+    ],
+    config: ConfigFile = None,
+    url: Url = None,
+    data_dir: DataDirectory = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Record facts from elsewhere, checked and redacted like posted ones; a second run adds nothing."""
+
+    def body() -> int:
+        from sidecar.cli.importing import import_signals  # noqa: PLC0415 - as above
+
+        return import_signals(Place(config, url, data_dir), source, as_json=json)
+
+    sys.exit(guarded(body))
+
+
 def verify(
     bundle: Annotated[
         str, typer.Argument(help="file that `sidecar export --bundle` wrote", metavar="BUNDLE")
@@ -75,4 +99,4 @@ def verify(
     sys.exit(guarded(body))
 
 
-COMMANDS: Final[dict[str, Callable[..., None]]] = {"export": export, "verify": verify}
+COMMANDS: Final[dict[str, Callable[..., None]]] = {"export": export, "import": import_, "verify": verify}

@@ -13,6 +13,7 @@ from sidecar.cli.errors import UNREACHABLE, CommandFailed
 from sidecar.cli.options import Place
 from sidecar.cli.over_http import HttpAnswers
 from sidecar.config import Loaded, load
+from sidecar.data_dir import told_listeners
 from sidecar.settings import Settings
 
 _ANY: Final[Mapping[str, str]] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
@@ -30,7 +31,8 @@ def settings_for(place: Place) -> Loaded:
 def running(settings: Settings, place: Place) -> HttpAnswers | None:
     """Find the running sidecar; None when there is none.
 
-    A data directory named on the command line is asked about itself: another sidecar's API must not answer.
+    A data directory is asked about itself, by the address its sidecar told there: another sidecar's API must
+    not answer for it. Where none runs there and no directory was named, the settings' admin address is tried.
 
     Raises:
         CommandFailed: `--url` was given and nobody answers there.
@@ -44,9 +46,13 @@ def running(settings: Settings, place: Place) -> HttpAnswers | None:
                 UNREACHABLE,
             )
         return answers
-    if place.data_dir and not is_recording(Path(settings.data_dir)):
+    data_dir = Path(settings.data_dir)
+    listen = settings.admin_listen
+    if is_recording(data_dir):
+        listen = told_listeners(data_dir).get("admin", listen)
+    elif place.data_dir:
         return None
-    address = parse_address(settings.admin_listen)
+    address = parse_address(listen)
     if not address.port:
         return None
     shown = Address(_ANY.get(address.host, address.host), address.port)

@@ -134,11 +134,20 @@ class HttpAnswers:
         for decision in self.decisions(instance_id, since, until):
             yield self._get(f"/v1/decisions/{quote(decision.id)}", {"replay": "true"}, DecisionDetail)
 
-    def post(self, path: str, body: Any) -> bytes:
-        """Send JSON; give the body of a 2xx answer."""
-        response, connection = self._ask("POST", path, {}, msgspec.json.encode(body), ANSWER_SECONDS)
+    def exchanged(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """Put a request; give status and body whatever they are.
+
+        Raises:
+            CommandFailed: nobody answers.
+        """
+        connection = self._connect(ANSWER_SECONDS)
+        headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
         try:
-            return response.read()
+            connection.request(method, self._base.path.rstrip("/") + path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from error
         finally:
             connection.close()
 
@@ -168,7 +177,7 @@ class HttpAnswers:
         try:
             connection.request(method, target, body, headers)
             response = connection.getresponse()
-            refused = self._refused(response, path) if response.status >= 300 else None
+            refused = None if response.status < 300 else self.refusal(response.status, response.read(), path)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._away(error) from error
@@ -190,15 +199,14 @@ class HttpAnswers:
             UNREACHABLE,
         )
 
-    def _refused(self, response: http.client.HTTPResponse, path: str) -> Exception:
+    def refusal(self, status: int, body: bytes, path: str) -> Exception:
+        """Give what an answer that is no success means."""
         try:
-            problem = json.loads(response.read())["error"]
+            problem = json.loads(body)["error"]
             code, message = str(problem["code"]), str(problem["message"])
         except (ValueError, LookupError, TypeError):
-            return CommandFailed(
-                f"{self.where} answers {response.status} and is no sidecar; correct --url", FAILED
-            )
-        if response.status == 401:
+            return CommandFailed(f"{self.where} answers {status} and is no sidecar; correct --url", FAILED)
+        if status == 401:
             return CommandFailed(
                 f"{self.where} wants its token; set SIDECAR_ADMIN_TOKEN or SIDECAR_ADMIN_TOKEN_FILE",
                 CONFIGURATION,
@@ -207,10 +215,8 @@ class HttpAnswers:
             return UnknownInstance("this instance")
         if code == "past_retention":
             return PastRetention(path)
-        status = CONFIGURATION if response.status == 400 else FAILED
-        return CommandFailed(
-            f"{self.where}: {message} ({code})", UNREACHABLE if response.status >= 429 else status
-        )
+        exit_status = UNREACHABLE if status >= 429 else CONFIGURATION if status == 400 else FAILED
+        return CommandFailed(f"{self.where}: {message} ({code})", exit_status)
 
 
 def _path(instance_id: str) -> str:

@@ -30,9 +30,13 @@ FILES: Final = (TIMELINE, RELATED, DECISIONS, ACTIONS, GAPS, RULES, CONFIGURATIO
 
 
 class TimelineLine(SignalAnswer, frozen=True, kw_only=True, rename="camel"):
-    """A signal as the API shows it, with its arrival."""
+    """A signal as the API shows it, with its arrival.
+
+    `messageRef` stands for a message id that was forgotten, so that its reports still count as one.
+    """
 
     seq: int
+    message_ref: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class FactLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -128,9 +132,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     files: dict[str, FileEntry]
 
 
-def timeline_line(row: RecordedSignal) -> TimelineLine:
-    """Give a signal's line."""
-    return TimelineLine(**msgspec.structs.asdict(signal_answer(row)), seq=row.seq)
+def timeline_line(row: RecordedSignal, fact: Fact) -> TimelineLine:
+    """Give a signal's line, of its row and of what the fold reads of it."""
+    forgotten = row.message_id is None and fact.message_id is not None
+    ref = fact.message_id if forgotten and fact.message_id else msgspec.UNSET
+    return TimelineLine(**msgspec.structs.asdict(signal_answer(row)), seq=row.seq, message_ref=ref)
 
 
 def fact_of_line(line: TimelineLine, instance_id: str) -> Fact:
@@ -142,10 +148,14 @@ def fact_of_line(line: TimelineLine, instance_id: str) -> Fact:
         line.type,
         line.source,
         parse(line.occurred_at),
-        None if isinstance(line.message_id, msgspec.UnsetType) else line.message_id,
+        _given(line.message_id) or _given(line.message_ref),
         line.is_group,
         None if isinstance(line.latency_ms, msgspec.UnsetType) else line.latency_ms,
     )
+
+
+def _given(text: str | msgspec.UnsetType) -> str | None:
+    return None if isinstance(text, msgspec.UnsetType) else text
 
 
 def related_line(fact: Fact) -> FactLine:

@@ -9,7 +9,6 @@ from domain.decide import PAGE_MAX
 from domain.errors import InvalidQuery, UnknownInstance
 from domain.fact import Fact
 from domain.fold_state import Setting
-from domain.fold_supply import fact_of
 from domain.health_ports import (
     Checkpoint,
     DecisionQuery,
@@ -32,6 +31,7 @@ from sidecar.evidence.archive import Packed, assemble, pack, stored
 SIGNALS_MAX: Final = 500_000
 DECISIONS_MAX: Final = 100_000
 PAGE: Final = 1000
+FACTS_A_QUERY: Final = 5000
 MESSAGES_A_QUERY: Final = 1000
 
 
@@ -81,19 +81,17 @@ def gather(source: Source, asked: Asked, setting: Setting, configuration: Mappin
     """
     with source.reading() as reading:
         standing = _standing(reading, asked, setting)
-        inside: list[RecordedSignal] = []
-        before: list[RecordedSignal] = []
-        first = max(0, standing.begins_at - setting.window_ms)
-        for row in _signals(source, asked._replace(since=min(first, asked.since)), standing.seq):
-            (inside if row.occurred_at >= asked.since else before).append(row)
-            if len(inside) + len(before) > SIGNALS_MAX:
-                raise InvalidQuery(
-                    "since", f"the range needs more than {SIGNALS_MAX} signals; ask for a shorter one"
-                )
-        related = _related(reading, asked.instance_id, inside, before, standing.seq)
+        first = min(asked.since, max(0, standing.begins_at - setting.window_ms))
+        facts = _facts(reading, asked._replace(since=first), standing.seq)
+        related = _related(reading, asked, facts, standing.seq)
+        inside = [
+            contents.timeline_line(row, facts[row.id])
+            for row in _signals(source, asked, standing.seq)
+            if row.id in facts
+        ]
     gaps = source.gaps(asked.since, asked.until, asked.instance_id)
     files = {
-        contents.TIMELINE: _lines(map(contents.timeline_line, inside)),
+        contents.TIMELINE: _lines(inside),
         contents.RELATED: _lines(map(contents.related_line, related)),
         contents.DECISIONS: _lines(map(contents.decision_line, standing.decisions)),
         contents.ACTIONS: _lines(map(contents.action_line, standing.actions)),
@@ -162,22 +160,30 @@ def _signals(source: Source, asked: Asked, seq_max: int) -> Iterator[RecordedSig
         query = query._replace(after=page.next_key)
 
 
-def _related(
-    reading: HealthReading,
-    instance_id: str,
-    inside: Sequence[RecordedSignal],
-    before: Sequence[RecordedSignal],
-    seq_max: int,
-) -> list[Fact]:
-    """Give the facts behind the range, and every other report of the messages in it."""
-    found = {row.id: fact_of(row) for row in before}
-    shown = {row.id for row in inside}
-    messages = sorted({row.message_id for row in (*inside, *before) if row.message_id})
+def _facts(reading: HealthReading, asked: Asked, seq_max: int) -> dict[str, Fact]:
+    """Read the facts of a range by their ids, as the fold reads them."""
+    found: dict[str, Fact] = {}
+    since, limit = asked.since, FACTS_A_QUERY
+    while True:
+        page = reading.facts([Span(asked.instance_id, since, asked.until, seq_max)], limit)
+        found |= {fact.id: fact for fact in page}
+        if len(found) > SIGNALS_MAX:
+            raise InvalidQuery("since", f"it needs more than {SIGNALS_MAX} signals; ask for a shorter range")
+        if len(page) < limit:
+            return found
+        if page[-1].occurred_at == since:
+            limit *= 2  # more than that in one millisecond are read together
+        since = page[-1].occurred_at
+
+
+def _related(reading: HealthReading, asked: Asked, facts: Mapping[str, Fact], seq_max: int) -> list[Fact]:
+    """Give the facts before the range, and every other report of the messages in it."""
+    found = {key: fact for key, fact in facts.items() if fact.occurred_at < asked.since}
+    messages = sorted({fact.message_id for fact in facts.values() if fact.message_id})
     for start in range(0, len(messages), MESSAGES_A_QUERY):
-        keys = [(instance_id, message) for message in messages[start : start + MESSAGES_A_QUERY]]
-        found |= {
-            fact.id: fact for fact in reading.reports(keys) if fact.id not in shown and fact.seq <= seq_max
-        }
+        keys = [(asked.instance_id, message) for message in messages[start : start + MESSAGES_A_QUERY]]
+        reports = reading.reports(keys)
+        found |= {fact.id: fact for fact in reports if fact.id not in facts and fact.seq <= seq_max}
     return sorted(found.values(), key=lambda fact: (fact.occurred_at, fact.seq))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fold_state import setting_of
+from domain.forget import ForgetPersonalIds
 from domain.record_signal import RecordReputationSignal
 from domain.retain import DropPastRetention
 from domain.words import ActionKind
@@ -249,6 +250,8 @@ def test_late_facts_operators_and_retention_leave_every_range_provable(tmp_path:
                 act = draw.choice((ActionKind.ENTER_COOLDOWN, ActionKind.LEAVE_COOLDOWN))
                 evaluate.acted(RESTING, act, now)
         end = max(fact.occurred_at for fact in facts) + 1
+        if seed == 1:
+            assert ForgetPersonalIds(store)(instance_id=RESTING).blanked
         edge = START + 8 * HALF_HOUR
         dropped = DropPastRetention(store, setting_of(HALF_HOUR), 1)(edge + 48 * HALF_HOUR)
         for _ in range(4):
