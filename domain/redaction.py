@@ -20,6 +20,11 @@ _NUMBER_MIN: Final = 8
 """Digits from which an id of nothing else may be a phone number; WhatsApp's own ids hold letters."""
 
 
+def is_digest(jid: str) -> bool:
+    """Tell whether a chat id is a digest already; a phone number has at most 15 digits."""
+    return _DIGEST.fullmatch(jid) is not None
+
+
 class RemoteJidMode(StrEnum):
     """What `SIDECAR_REMOTE_JID` may say."""
 
@@ -54,7 +59,7 @@ class Redactor:
         if self._mode is RemoteJidMode.HASH:
             digest = self._jids.get(jid)
             if digest is None:
-                digest = jid if _DIGEST.fullmatch(jid) else self._digest(jid)[:JID_DIGEST_HEX]
+                digest = jid if is_digest(jid) else self._digest(jid)[:JID_DIGEST_HEX]
                 if len(self._jids) >= CACHE_MAX:
                     self._jids.clear()
                 self._jids[jid] = digest

@@ -21,6 +21,7 @@ from domain.event import Event
 from domain.exchange import ExchangeFacts, Outcome
 from domain.identity import keeping, signal_id
 from domain.ingest_signal import IngestReputationSignal
+from domain.redaction import is_digest
 from domain.signal import INSTANCE_ID_MAX, MESSAGE_ID_MAX, SIGNAL_OF, TIME_MAX, Signal
 from domain.words import Direction, EventType, Millis, SignalType, Source
 from sidecar.api import times
@@ -226,8 +227,8 @@ def _basis(event_id: str | None) -> str | None:
 
 def _chat_id(jid: str | None) -> str | None:
     """Give a chat its normal form, so that its digest is that of the traffic; an opaque id stays."""
-    if jid is None:
-        return None
+    if jid is None or is_digest(jid):
+        return jid
     return jid if "@" not in jid and any(map(str.isalpha, jid)) else chat(jid).jid
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 
-from domain.identity import NAMESPACE, signal_id
+from domain.identity import NAMESPACE, keeping, signal_id
 from domain.words import SignalType, Source
 
 FACT = ("vendas-01", Source.WEBHOOK, SignalType.MESSAGE_READ, "3EB0")
@@ -36,3 +36,11 @@ def test_parts_cannot_run_into_each_other() -> None:
     other = signal_id("a", Source.WEBHOOK, SignalType.MESSAGE_READ, "bc")
 
     assert one != other
+
+
+def test_a_fact_that_was_recorded_elsewhere_keeps_its_id() -> None:
+    """Only a whole id is kept; anything else with that beginning is a basis like another."""
+    identity = signal_id("a", Source.WEBHOOK, SignalType.MESSAGE_READ, "M1")
+
+    assert signal_id("b", Source.DISPATCH, SignalType.MESSAGE_SENT, keeping(identity), 3) == identity
+    assert signal_id("b", Source.DISPATCH, SignalType.MESSAGE_SENT, keeping("x" * 36)) != "x" * 36

@@ -92,3 +92,14 @@ def test_ids_that_are_no_valid_text_do_not_break_it() -> None:
 
     assert kept is not None
     assert len(kept) == 16
+
+
+def test_a_digest_stays_itself_so_that_exports_can_be_recorded_again() -> None:
+    """Hashing twice would make one chat two."""
+    redactor = Redactor(RemoteJidMode.HASH, b"k" * 32)
+    digest = redactor.remote_jid("5511999990000@s.whatsapp.net")
+
+    assert digest is not None
+    assert redactor.remote_jid(digest) == digest
+    assert redactor.remote_jid("551199999000012") != "551199999000012"
+    assert Redactor(RemoteJidMode.DROP, b"k" * 32).remote_jid(digest) is None

@@ -122,6 +122,7 @@ def test_nothing_personal_enters(tmp_path: Path) -> None:
     rows = [
         {**GOOD, "remoteJid": phone, "messageId": "wamid.NTUxMTk5OTk5MDAwMA==", "context": context},
         {**GOOD, "remoteJid": digest, "messageId": "M2"},
+        {**GOOD, "remoteJid": "1234567890123456", "messageId": "M3"},
     ]
     path = tmp_path / "p.ndjson"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -132,7 +133,7 @@ def test_nothing_personal_enters(tmp_path: Path) -> None:
     found = [json.loads(line) for line in kept.splitlines()]
     assert not any(word in kept for word in (phone, "551199", "Maria", "secret", "NTUx"))
     assert found[0]["context"] == {"status": "other", "code": "other", "endpoint": "POST /a/{instance}"}
-    assert found[1]["remoteJid"] == digest
+    assert [one["remoteJid"] for one in found[1:]] == [digest, "1234567890123456"]
 
 
 def test_lines_come_from_a_pipe_too(exported: Path, tmp_path: Path) -> None:
