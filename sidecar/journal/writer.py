@@ -279,8 +279,9 @@ class JournalWriter:
         if due or self._resting is LossReason.JOURNAL_FULL:
             self._scanned_ns = monotonic_ns()
             before = self._live_bytes
-            measured = await self._loop.run_in_executor(self._thread, self._measure)
-            self._live_bytes = measured + max(0, self._live_bytes - before)
+            with contextlib.suppress(OSError):  # e.g. too many open files: what was known holds
+                measured = await self._loop.run_in_executor(self._thread, self._measure)
+                self._live_bytes = measured + max(0, self._live_bytes - before)
         full = self._resting is LossReason.JOURNAL_FULL
         self._resting = None
         if self._untold and (due or not full):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -380,6 +381,29 @@ def test_what_is_appended_behind_the_close_is_released_and_counted(tmp_path: Pat
 
     asyncio.run(scene())
     assert recovered(tmp_path).reasons == {"write_failed": 1}
+
+
+def test_a_process_without_file_descriptors_goes_on_syncing(tmp_path: Path) -> None:
+    """A flood of connections may take them all: the journal is not measured then, but written and synced."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def scene() -> None:
+        writer = JournalWriter(tmp_path, 0, max_bytes=ROOM, sync_ms=5)
+        writer.start()
+        writer.append(facts(0), nothing)
+        await asyncio.sleep(0.05)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            await asyncio.sleep(1.2)  # it measures every second
+            writer.append(facts(1), nothing)
+            await asyncio.sleep(0.05)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert "journal-0" in {task.get_name() for task in asyncio.all_tasks()}
+        await writer.close()
+
+    asyncio.run(scene())
+    assert recovered(tmp_path).ids == ["x-0", "x-1"]
 
 
 def test_a_sync_that_the_disk_refuses_is_counted_and_another_segment_begun(
