@@ -215,9 +215,11 @@ class Sidecar:
 
 
 @contextmanager
-def sidecar(data_dir: Path, *args: str, **settings: str) -> Iterator[Sidecar]:
+def sidecar(
+    data_dir: Path, *args: str, env: dict[str, str] | None = None, **settings: str
+) -> Iterator[Sidecar]:
     """Run a sidecar and wait until it is ready; it is gone afterwards."""
-    running = Sidecar(data_dir, *args, **settings)
+    running = Sidecar(data_dir, *args, env=env, **settings)
     try:
         yield running.ready()
     finally:
@@ -238,6 +240,7 @@ def world(
     *args: str,
     gateway: Callable[[Seen], Answer] = lambda _: Answer(),
     dispatcher: Callable[[Seen], Answer] = lambda _: Answer(),
+    env: dict[str, str] | None = None,
     **settings: str,
 ) -> Iterator[World]:
     """Run a sidecar between a gateway under `/base` and a dispatcher; signals of any age are kept."""
@@ -247,7 +250,7 @@ def world(
             "dispatcher_url": receiver.url,
             "retention_days": "3650",
         }
-        with sidecar(data_dir, *args, **{**ends, **settings}) as running:
+        with sidecar(data_dir, *args, env=env, **{**ends, **settings}) as running:
             yield World(upstream, running, receiver)
 
 
