@@ -215,9 +215,7 @@ class Sidecar:
 
 
 @contextmanager
-def sidecar(
-    data_dir: Path, *args: str, env: dict[str, str] | None = None, **settings: str
-) -> Iterator[Sidecar]:
+def sidecar(data_dir: Path, *args: str, env: Any = None, **settings: str) -> Iterator[Sidecar]:
     """Run a sidecar and wait until it is ready; it is gone afterwards."""
     running = Sidecar(data_dir, *args, env=env, **settings)
     try:
@@ -240,7 +238,7 @@ def world(
     *args: str,
     gateway: Callable[[Seen], Answer] = lambda _: Answer(),
     dispatcher: Callable[[Seen], Answer] = lambda _: Answer(),
-    env: dict[str, str] | None = None,
+    env: Any = None,
     **settings: str,
 ) -> Iterator[World]:
     """Run a sidecar between a gateway under `/base` and a dispatcher; signals of any age are kept."""
