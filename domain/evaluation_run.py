@@ -161,8 +161,12 @@ class Run:
             task.decisions.append(decide.with_evidence(self._evaluating, decision))
 
     def _state_at(self, task: Task, at: Millis) -> FoldState:
-        move = task.start.move(task.instance_id, at, seq_max=task.seq, actions_max=task.actions)
-        return fold_on(self._evaluating, move, self._setting).state
+        """Fold to a time; asked in ascending order, each goes on from where the last one came to."""
+        move = task.move() if task.walked is None else task.walked
+        move = move._replace(until=at, entering=None)
+        state = fold_on(self._evaluating, move, self._setting).state
+        task.walked = move._replace(state=state, passed=max(at, move.passed))
+        return state
 
     def _saved(self, task: Task) -> SavedState:
         state = task.state

@@ -39,6 +39,7 @@ class Task:
         late_from: the same, where it lies in the folded past, else None.
         switched: another setting saved the row.
         entering: all facts behind `start`, when they are at hand.
+        walked: how far it was folded again, to look at older answers.
         folded: outcome of the fold.
         decisions: to be stored.
     """
@@ -56,6 +57,7 @@ class Task:
     late_from: Millis | None = None
     switched: bool = False
     entering: list[Fact] | None = None
+    walked: Move | None = None
     folded: Folded = field(default_factory=lambda: Folded(FoldState(), [], [], []))
     decisions: list[Decision] = field(default_factory=list)
 

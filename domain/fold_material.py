@@ -88,7 +88,7 @@ def entries_of(facts: Iterable[Fact], sent: Mapping[str, Millis] | None) -> list
 
 
 def reports_of(entries: Iterable[Entry]) -> dict[Key, Reports]:
-    """Give the reports of each message and kind that has several; the entries must be sorted."""
+    """Give the reports of each message and kind that has several; entries as `entries_of` gives them."""
     seen: dict[Key, list[Entry]] = {}
     for entry in entries:
         if entry.message_id:
@@ -96,10 +96,9 @@ def reports_of(entries: Iterable[Entry]) -> dict[Key, Reports]:
     several = {}
     for key, group in seen.items():
         if len(group) > 1:
-            by_time = {entry.at: entry.latency_ms for entry in reversed(group)}
-            if len(by_time) > 1:
-                times = sorted(by_time)
-                several[key] = Reports(tuple(times), tuple(by_time[at] for at in times))
+            several[key] = Reports(
+                tuple(entry.at for entry in group), tuple(entry.latency_ms for entry in group)
+            )
     return several
 
 

@@ -58,8 +58,8 @@ class DropPastRetention:
         at = edge + self._setting.window_ms
         with self._store.evaluating([instance_id]) as evaluating:
             saved = evaluating.saved([instance_id]).get(instance_id)
-            if saved is None or saved.setting != self._setting.id:
-                return  # its next evaluation comes first
+            if saved is None:
+                return  # its first evaluation comes first
             held = saved_from_text(saved.state)
             if held.horizon >= at:
                 return

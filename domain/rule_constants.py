@@ -59,7 +59,8 @@ def _of_row(table: str, row: object) -> Iterator[tuple[str, float]]:
         case Level():
             if abs(row.score_min) != float("inf"):
                 yield f"{table}.{row.level}", row.score_min
-        case Phase():
+        case _:
+            assert isinstance(row, Phase)
             if abs(row.score_below) != float("inf"):
                 yield f"{table}.{row.phase}", row.score_below
 
@@ -75,7 +76,8 @@ def _rebuilt(rules: RuleSet, values: Mapping[str, float]) -> RuleSet:
     for name, value in zip(rules._fields, rules, strict=True):
         if isinstance(value, int):
             fields[name] = int(values[camel(name)])
-        elif isinstance(value, tuple):
+        else:
+            assert isinstance(value, tuple)
             fields[name] = tuple(_row(name, row, values) for row in value)
     return RuleSet(**fields)  # type: ignore[arg-type]  # each field is rebuilt as what it was
 
@@ -92,6 +94,6 @@ def _row(table: str, row: object, values: Mapping[str, float]) -> object:
             return row._replace(when=when, points=int(values[f"{row.id}.points"]), points_max=most)
         case Level():
             return row._replace(score_min=values.get(f"{table}.{row.level}", row.score_min))
-        case Phase():
+        case _:
+            assert isinstance(row, Phase)
             return row._replace(score_below=values.get(f"{table}.{row.phase}", row.score_below))
-    raise AssertionError(row)

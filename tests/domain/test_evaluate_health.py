@@ -10,6 +10,7 @@ from domain.errors import StoreUnavailable
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fact import Fact
 from domain.fold_state import Setting, setting_of, to_text
+from domain.fold_supply import FACTS_MAX
 from domain.health_ports import DecisionQuery
 from domain.read_health import ReadInstanceHealth
 from domain.replay import ReplayDecisions
@@ -333,3 +334,36 @@ def test_reinitialising_gives_a_new_reputation_and_forgets_no_fact() -> None:
     assert (again.after.cooldown_count, again.after.cooldown_reason) == (0, None)
     assert again.after.last_human_interaction_at == START
     assert state_of(store).score == 50
+
+
+def test_another_setting_that_changes_nothing_is_no_decision() -> None:
+    """Only a difference is explained: the same counts by a window a millisecond longer are none."""
+    store = InMemoryStore()
+    arrive(
+        store,
+        EvaluateInstanceHealth(store, SETTING),
+        numbered(burst(SignalType.PRESENCE_SET, 2, START)),
+        START,
+    )
+    other = setting_of(WINDOW + 1)
+
+    [evaluated] = EvaluateInstanceHealth(store, other).due(START + 60_000)
+
+    assert evaluated.decisions == ()
+    assert store._tables.states["i-1"].setting == other.id
+
+
+def test_more_facts_than_are_read_at_once_are_folded_in_parts() -> None:
+    """Five thousand and more that waited in the future all count when they are due."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    many = FACTS_MAX + 200
+    facts = numbered(burst(SignalType.MESSAGE_SENT, many, START, step_ms=10))
+    record(store, facts, START - 1)
+    while store.unevaluated(1):
+        use_case.due(START - 1)
+
+    use_case.due(START + many * 10)
+
+    assert state_of(store).rolling[0] == many
+    assert to_text(state_of(store)) == to_text(from_scratch(store, SETTING, START + many * 10))

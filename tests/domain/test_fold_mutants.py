@@ -35,7 +35,6 @@ EQUIVALENT: Final = {
     "given = -1 if fact.latency_ms is None else fact.latency_ms": "likewise",
     "return -1": "likewise",
     "if len(group) > 1:": "looking a single report up finds no other one",
-    "if len(by_time) > 1:": "looking a single report up finds no other one",
     "if fact.message_id and SENT in kinds_of(fact):": "these worlds bring their sends",
 }
 """Lines in which a slip may go unnoticed here, and why."""

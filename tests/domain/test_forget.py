@@ -42,3 +42,15 @@ def test_an_instance_longer_than_a_page_is_walked_to_its_end() -> None:
 
         assert (forgotten.instances, forgotten.seen, forgotten.blanked) == (1, rows, rows)
         assert {row.message_id for row in store.timeline(everything(limit=5000)).signals} == {None}
+
+
+def test_forgetting_a_chat_walks_every_instance() -> None:
+    """Without an instance named, the chat goes wherever it stands, and nothing else does."""
+    store = InMemoryStore()
+    put(store, recorded_signal(1, T0, message_id="M1", remote_jid="chat"))
+    put(store, recorded_signal(1, T0, message_id="M2", remote_jid="chat", instance_id="other"))
+    put(store, recorded_signal(2, T0, message_id="M3", remote_jid="another", instance_id="other"))
+
+    told = ForgetPersonalIds(store)(remote_jids=["chat"])
+
+    assert (told.instances, told.blanked) == (2, 2)

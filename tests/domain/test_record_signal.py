@@ -1,17 +1,19 @@
 """Recording: the one way into the store."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
 from domain.errors import StoreUnavailable
 from domain.exchange import ExchangeFacts, Rejected
-from domain.record_signal import Recorded, RecordReputationSignal, Slice
+from domain.record_signal import REFUSED, Recorded, RecordReputationSignal, Slice
 from domain.recorded import Gap, Progress, RecordedSignal
 from domain.signal import Signal
 from domain.words import Connection, Millis, SignalType, Source
 from tests.builders import exchange, redacted_signal
-from tests.fakes import InMemoryStore
+from tests.fakes import InMemoryStore, Transaction
 
 T = 1_768_500_000_000
 NOW = T + 60_000
@@ -276,3 +278,47 @@ def test_an_empty_batch_moves_the_position_only() -> None:
 
     assert recorded.signals == []
     assert bench.store.progress()[FOLDER].offset == 100
+
+
+class RefusingStore(InMemoryStore):
+    """Takes every row but those of one message, as a database refuses a row for its content."""
+
+    @contextmanager
+    def recording(self) -> Iterator[Transaction]:
+        """Open a transaction that refuses."""
+        with super().recording() as transaction:
+            take = transaction.append
+
+            def append(rows: Sequence[RecordedSignal]) -> list[RecordedSignal]:
+                take([row for row in rows if row.message_id != "bad"])
+                return [row for row in rows if row.message_id == "bad"]
+
+            transaction.append = append  # type: ignore[method-assign,assignment]  # a double of the outermost port
+            yield transaction
+
+
+def test_a_row_the_store_refuses_is_a_gap_and_lost_and_the_others_are_recorded() -> None:
+    """Law of the ledger: recorded + repeated + lost is what was observed."""
+    bench = Bench()
+    bench.store = RefusingStore()
+    bench.record = RecordReputationSignal(bench.store)
+    facts = [fact(SignalType.MESSAGE_SENT, T, "a"), fact(SignalType.MESSAGE_SENT, T + 1, "bad")]
+
+    recorded = bench.run(exchange(*facts))
+
+    assert [row.message_id for row in recorded.signals] == ["a"]
+    assert [row.message_id for row in recorded.refused] == ["bad"]
+    [gap] = bench.store.gaps(T, T + 10, "sales-1")
+    assert (gap.reason, gap.lost, gap.since) == (REFUSED, 1, T + 1)
+    tally = recorded.progress[0].tally
+    assert (tally.recorded.total, tally.lost.total) == (1, 1)
+
+
+def test_a_send_while_connected_moves_no_connection() -> None:
+    """What is known stays known, with the date of the fact that told it."""
+    bench = Bench()
+    bench.run(exchange(fact(SignalType.CONNECTION_CONNECTED, T)))
+    bench.run(exchange(fact(SignalType.MESSAGE_SENT, T + 5, "a")))
+
+    head = bench.store._tables.heads["sales-1"]
+    assert (head.connection, head.connection_at) == (Connection.CONNECTED, T)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from domain import decide
 from domain.decision import Decision
 from domain.decision_text import from_row, to_row
+from domain.errors import UnknownInstance
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fact import Fact
 from domain.fold_state import Setting, setting_of
@@ -273,3 +274,59 @@ def test_a_decision_survives_its_text() -> None:
     assert evaluated[0].decisions
     for decision in evaluated[0].decisions:
         assert from_row(to_row(decision)) == decision
+
+
+def test_an_unknown_instance_is_told_so() -> None:
+    """Nothing was ever recorded: there is nothing to replay and nothing to ask."""
+    replay = ReplayDecisions(InMemoryStore(), SETTING)
+
+    with pytest.raises(UnknownInstance):
+        next(iter(replay.instance("i-2", 0, END)))
+    with pytest.raises(UnknownInstance):
+        replay.what_if("i-2", SETTING, 0, END)
+
+
+def test_more_decisions_than_a_page_are_all_replayed_and_all_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page of answers and one: each replays, and a late fact that matters supersedes every one of them."""
+    monkeypatch.setattr(decide, "PAGE_MAX", 10)
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    arrive(store, use_case, numbered(burst(SignalType.MESSAGE_SENT, 6, START)), START + 10)
+    asked = 2 * decide.PAGE_MAX + 1
+    for number in range(asked):
+        use_case.requested("i-1", EvaluationReason.PRE_DISPATCH, START + 100 + number)
+
+    replayed = list(ReplayDecisions(store, SETTING).instance("i-1", 0, END))
+    arrive(
+        store,
+        use_case,
+        numbered(burst(SignalType.CONNECTION_DISCONNECTED, 5, START + 50, prefix="late"), 7),
+        START + 2000,
+    )
+
+    assert len(replayed) == asked + 1
+    assert all(one.reproduced for one in replayed)
+    with store.reading() as reading:
+        in_force = decide.effective_since(reading, "i-1", START + 100)
+    assert len(in_force) == asked
+    assert {d.after.cooldown_reason for d in in_force} == {CooldownReason.CONNECTION_INSTABILITY}
+
+
+def test_a_decision_names_each_supporting_signal_once() -> None:
+    """Two rules that rest on the same messages do not double their evidence."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    facts = burst(SignalType.MESSAGE_SENT, 4, START) + burst(
+        SignalType.CONNECTION_DISCONNECTED, 5, START + 10
+    )
+    arrive(
+        store, use_case, numbered(facts + burst(SignalType.MESSAGE_SENT, 2, START + 20, prefix="n")), START
+    )
+
+    [scored] = use_case.due(START + WINDOW)[0].decisions[-1:]
+
+    ids = scored.signal_ids
+    assert len(ids) == len(set(ids))
+    assert set(ids) >= {f"f{seq:04}" for seq in range(5, 10)}

@@ -11,8 +11,8 @@ from domain.past import fold_all
 from domain.read_health import ReadInstanceHealth
 from domain.retain import DropPastRetention
 from domain.timeline import TimelineQuery
-from domain.words import Millis, SignalType
-from tests.domain.arriving import arrive, state_of
+from domain.words import EvaluationReason, Millis, SignalType
+from tests.domain.arriving import arrive, record, state_of
 from tests.domain.facts import burst, numbered
 from tests.domain.fold_oracle import World
 from tests.domain.worlds import START, WINDOW, worlds
@@ -112,3 +112,44 @@ def test_another_window_length_folds_on_from_the_base() -> None:
     arrive(store, other, numbered(late, first=5), edge + WINDOW + 300_001)
 
     assert state_of(store).score == 30
+
+
+def test_retention_under_a_new_setting_keeps_what_the_dropped_facts_scored() -> None:
+    """It runs at start, before a quiet instance is evaluated anew: the base speaks for the facts."""
+    store = InMemoryStore()
+    failed = numbered(burst(SignalType.MESSAGE_FAILED, 4, START))
+    arrive(store, EvaluateInstanceHealth(store, SETTING), failed, START + 10)
+    EvaluateInstanceHealth(store, SETTING).due(START + WINDOW)
+    other = setting_of(300_000)
+    now = START + 2 * WINDOW + DAY
+
+    gone = DropPastRetention(store, other, 1)(now)
+    asked = EvaluateInstanceHealth(store, other).requested("i-1", EvaluationReason.CRON, now)
+    late = numbered(burst(SignalType.MESSAGE_FAILED, 4, START + 5, prefix="late"), 5)
+    arrive(store, EvaluateInstanceHealth(store, other), late, now)
+
+    assert gone == 4
+    assert asked.after.score == 40
+    assert state_of(store).score == 40
+
+
+def test_an_instance_that_was_never_evaluated_gets_its_base_from_its_first_evaluation() -> None:
+    """Nothing is stored for it; running again on the same day stores no second base for the others."""
+    store = InMemoryStore()
+    record(store, numbered(burst(SignalType.MESSAGE_SENT, 1, START + DAY)), START + DAY)
+    arrive(
+        store,
+        EvaluateInstanceHealth(store, SETTING),
+        [fact._replace(instance_id="i-2") for fact in numbered(burst(SignalType.MESSAGE_SENT, 1, START))],
+        START,
+    )
+    retain = DropPastRetention(store, SETTING, 1)
+
+    retain(START + DAY + 5)
+    versions = [store._tables.states["i-2"].version]
+    retain(START + DAY + 5)
+
+    with store.reading() as reading:
+        assert reading.base("i-1") is None
+        assert reading.base("i-2") is not None
+    assert [store._tables.states["i-2"].version] == versions

@@ -1,12 +1,14 @@
 """Every constant of the rule tables is held by a test: a small change of any changes an outcome."""
 
 import json
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import domain.rules_page
 import tests.vectors
 from domain.errors import InvalidQuery
 from domain.rule_constants import constants, with_constants
@@ -91,3 +93,10 @@ def test_the_page_of_rules_is_printed_from_the_tables() -> None:
     committed = Path(__file__).parent.parent.parent / "docs" / "rules.md"
 
     assert committed.read_text("utf-8") == rules_page(RULES)
+
+
+def test_the_page_of_rules_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m domain.rules_page` gives the committed page."""
+    runpy.run_path(domain.rules_page.__file__, run_name="__main__")
+
+    assert capsys.readouterr().out == rules_page(RULES)

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+import domain.signal
 from domain.errors import SignalRejected
 from domain.event import Event
 from domain.redaction import Redactor, RemoteJidMode
-from domain.signal import CONTEXT_KEYS, SEVERITY_OF, SIGNAL_OF, Signal, to_signal
+from domain.signal import CONTEXT_KEYS, REMEMBERED_MAX, SEVERITY_OF, SIGNAL_OF, Signal, to_signal
 from domain.words import EventType, Severity, SignalType, Source
 
 REDACTOR = Redactor(RemoteJidMode.HASH, b"0123456789abcdef")
@@ -167,3 +168,19 @@ def test_the_chat_is_redacted() -> None:
     assert kept(remote_jid="5511900000001@s.whatsapp.net").remote_jid == REDACTOR.remote_jid(
         "5511900000001@s.whatsapp.net"
     )
+
+
+def test_what_is_remembered_of_ids_and_contexts_is_bounded() -> None:
+    """However many different ones pass, memory holds a stated number and every answer stays right."""
+    for number in range(REMEMBERED_MAX + 2):
+        signal = kept(instance_id=f"i-{number}", context={"httpStatus": number, "text": "hello"})
+
+        assert signal.context == {"httpStatus": number}
+    assert len(domain.signal._good_ids) <= REMEMBERED_MAX
+    assert len(domain.signal._good_contexts) <= REMEMBERED_MAX
+
+
+@pytest.mark.parametrize(("length", "kept_as"), [(128, "x" * 128), (129, "other")])
+def test_a_context_value_has_a_longest_form(length: int, kept_as: str) -> None:
+    """128 characters pass; what is longer is no word of a table."""
+    assert kept(context={"status": "x" * length}).context == {"status": kept_as}
