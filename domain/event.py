@@ -4,7 +4,9 @@ Readers make events and nothing else. An event may still carry what must never l
 `wamid.`): it lives only inside the worker, between the reader and `domain.signal.to_signal`.
 """
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from domain.words import EventType, Millis, Source
 
@@ -44,3 +46,7 @@ class Event(NamedTuple):
     basis: str | None = None
     alias: str | None = None
     polled: bool = False
+
+
+new_event: Final[Callable[[tuple[Any, ...]], Event]] = partial(tuple.__new__, Event)
+"""Makes an event of all its values in order. For the hot path: 0.2 instead of 0.45 microseconds."""

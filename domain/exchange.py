@@ -4,14 +4,13 @@ The wire and the readers produce it, the journal carries it, the recorder and th
 holds names of closed sets, numbers and redacted signals only; nothing of a head or a body.
 """
 
-from enum import StrEnum
 from typing import NamedTuple
 
 from domain.signal import Signal
-from domain.words import Direction, Millis, Source
+from domain.words import Direction, Millis, Source, Word
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """What reading an exchange gave."""
 
     READ = "read"

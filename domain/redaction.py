@@ -7,8 +7,9 @@ providers and on all sidecars that share the key. Bounded caches keep the cost o
 import hashlib
 import hmac
 import re
-from enum import StrEnum
 from typing import Final
+
+from domain.words import Word
 
 JID_DIGEST_HEX: Final = 16
 MESSAGE_DIGEST_HEX: Final = 32
@@ -25,7 +26,7 @@ def is_digest(jid: str) -> bool:
     return _DIGEST.fullmatch(jid) is not None
 
 
-class RemoteJidMode(StrEnum):
+class RemoteJidMode(Word):
     """What `SIDECAR_REMOTE_JID` may say."""
 
     HASH = "hash"
@@ -47,7 +48,8 @@ class Redactor:
     def __init__(self, mode: RemoteJidMode, key: bytes) -> None:
         if len(key) < 16:
             raise ValueError("the pseudonym key must have at least 16 bytes")
-        self._mode = mode
+        self._hashes = mode is RemoteJidMode.HASH
+        self._plain = mode is RemoteJidMode.PLAIN
         self._key = key
         self._jids: dict[str, str] = {}
 
@@ -56,7 +58,7 @@ class Redactor:
 
         A digest stays itself, so that an exported fact can be recorded again; no phone number has 16 digits.
         """
-        if self._mode is RemoteJidMode.HASH:
+        if self._hashes:
             digest = self._jids.get(jid)
             if digest is None:
                 digest = jid if is_digest(jid) else self._digest(jid)[:JID_DIGEST_HEX]
@@ -64,7 +66,7 @@ class Redactor:
                     self._jids.clear()
                 self._jids[jid] = digest
             return digest
-        return jid if self._mode is RemoteJidMode.PLAIN else None
+        return jid if self._plain else None
 
     def message_id(self, message_id: str) -> str:
         """Give what may be kept of a message id.
@@ -72,7 +74,7 @@ class Redactor:
         A `wamid.` carries the phone number in base64; a serialized id (`true_<chat>_<id>`) holds the chat,
         and an id of digits alone may be a number: of these a digest is kept, which the original finds again.
         """
-        if self._mode is RemoteJidMode.PLAIN:
+        if self._plain:
             return message_id
         if message_id.startswith(_WAMID):
             return "wamid:" + self._digest(message_id)[:MESSAGE_DIGEST_HEX]

@@ -6,7 +6,9 @@ exists is therefore safe to journal, log and store.
 """
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from domain.errors import SignalRejected
 from domain.event import Context, Event
@@ -87,6 +89,11 @@ class Signal(NamedTuple):
         return SEVERITY_OF[self.type]
 
 
+_new_signal: Final[Callable[[tuple[Any, ...]], Signal]] = partial(tuple.__new__, Signal)
+# Python 3.11 takes 0.1 microseconds to find a member in its class.
+_DISPATCH: Final = Source.DISPATCH
+
+
 def to_signal(
     event: Event, *, redactor: Redactor, exchange_id: str, observed_at: Millis, known_codes: frozenset[str]
 ) -> Signal | None:
@@ -119,7 +126,7 @@ def to_signal(
     kept = _allowed(context, known_codes)
     if occurred_at is None or not 0 < occurred_at <= TIME_MAX:
         occurred_at = observed_at
-        if source is not Source.DISPATCH:
+        if source is not _DISPATCH:
             kept = {**kept, "timeSource": "observed"}
     if message_id:
         if len(message_id) > MESSAGE_ID_MAX or (
@@ -129,19 +136,23 @@ def to_signal(
         message_id = redactor.message_id(message_id)
     else:
         message_id = None
-    return Signal(
-        signal_type,
-        source,
-        instance_id,
-        occurred_at,
-        message_id,
-        redactor.remote_jid(remote_jid) if remote_jid else None,
-        is_group,
-        latency_ms,
-        kept,
-        basis if basis and is_kept(basis) else message_id or basis or exchange_id,
-        alias,
-        polled,
+    if remote_jid:
+        remote_jid = redactor.remote_jid(remote_jid)
+    return _new_signal(
+        (
+            signal_type,
+            source,
+            instance_id,
+            occurred_at,
+            message_id,
+            remote_jid or None,
+            is_group,
+            latency_ms,
+            kept,
+            basis if basis and is_kept(basis) else message_id or basis or exchange_id,
+            alias,
+            polled,
+        )
     )
 
 
@@ -172,7 +183,7 @@ def _can_name(alias: str) -> bool:
 
 def _allowed(context: Context, known_codes: frozenset[str]) -> Context:
     """Give what may pass; contexts repeat, so the answer is remembered and shared. Nobody changes it."""
-    key = (known_codes, *context.items())
+    key = (known_codes, *context, *context.values())
     kept = _good_contexts.get(key)
     if kept is None:
         kept = _filtered(context, known_codes)

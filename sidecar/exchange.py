@@ -4,18 +4,17 @@ The wire fills it, a reader reads it, then it is gone. It is the only place wher
 code that interprets them.
 """
 
-from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from domain.words import Direction, Millis
+from domain.words import Direction, Millis, Word
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 """Fields in wire order, names in wire case, outer white space of values removed."""
 
 
-class BodyState(StrEnum):
+class BodyState(Word):
     """How much of a body the copy holds."""
 
     EMPTY = "empty"
@@ -38,7 +37,7 @@ class Body(NamedTuple):
 NO_BODY = Body(b"", BodyState.EMPTY)
 
 
-class WireError(StrEnum):
+class WireError(Word):
     """Why an exchange has no complete answer, or was refused one.
 
     Values are what `Sidecar-Error` and the code of a MESSAGE_FAILED say.
@@ -66,7 +65,7 @@ class WireError(StrEnum):
     """The caller's body broke HTTP after its head was taken: 400."""
 
 
-class Signature(StrEnum):
+class Signature(Word):
     """Outcome of verifying a callback."""
 
     VALID = "valid"

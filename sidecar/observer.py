@@ -8,7 +8,8 @@ towards the wire; a crash in here costs facts, which are counted, and never traf
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -40,6 +41,10 @@ CRASHES_LOGGED_MAX: Final = 100
 
 _NOT_WHOLE: Final = {BodyState.CUT: "cut", BodyState.UNDECODABLE: "undecodable"}
 _NO_READING: Final = Reading([])
+_new_facts: Final[Callable[[tuple[Any, ...]], ExchangeFacts]] = partial(tuple.__new__, ExchangeFacts)
+# Python 3.11 takes 0.1 microseconds to find a member in its class.
+_WHOLE: Final = BodyState.WHOLE
+_READ: Final = Outcome.READ
 _log: Final = logging.getLogger(__name__)
 
 
@@ -115,29 +120,35 @@ class TrafficObserver:
     def _facts(self, exchange: Exchange) -> ExchangeFacts:
         reader = self._routes[exchange.route].reader
         exchange_id = self._new_id()
-        reading, fault = _read(reader, exchange)
-        forged = exchange.signature is Signature.INVALID or exchange.signature is Signature.MISSING
-        events = [] if forged else reading.events
-        signals, rejected = self._ingest(events, exchange_id, exchange.ended_at) if events else ((), ())
-        return ExchangeFacts(
-            exchange_id,
-            exchange.ended_at,
-            exchange.direction,
-            reader.name,
-            METHODS.get(exchange.method, "_OTHER"),
-            reading.template,
-            exchange.answered,
-            exchange.error.value if exchange.error else None,
-            _microseconds(exchange.first_byte_ns, exchange.ended_ns) or 0,
-            _microseconds(exchange.sent_ns, exchange.received_ns),
-            _outcome(bool(signals), fault),
-            fault,
-            reading.unknown,
-            _unobserved(exchange, fault),
-            rejected,
-            exchange.signature.value if exchange.signature else None,
-            trace_context(exchange.request_header(b"traceparent")),
-            signals,
+        ended_at, error, signature = exchange.ended_at, exchange.error, exchange.signature
+        (events, template, unknown, _), fault = _read(reader, exchange)
+        if signature is not None and signature is not Signature.VALID:
+            events = []
+        signals, rejected = self._ingest(events, exchange_id, ended_at) if events else ((), ())
+        request, response = exchange.request_body, exchange.response_body
+        whole = fault is None and request.state is _WHOLE and response.state is _WHOLE
+        trace = exchange.request_header(b"traceparent")
+        return _new_facts(
+            (
+                exchange_id,
+                ended_at,
+                exchange.direction,
+                reader.name,
+                METHODS.get(exchange.method, "_OTHER"),
+                template,
+                exchange.answered,
+                error.value if error is not None else None,
+                _microseconds(exchange.first_byte_ns, exchange.ended_ns) or 0,
+                _microseconds(exchange.sent_ns, exchange.received_ns),
+                _outcome(bool(signals), fault),
+                fault,
+                unknown,
+                () if whole else _unobserved(exchange, fault),
+                rejected,
+                signature.value if signature is not None else None,
+                None if trace is None else trace_context(trace),
+                signals,
+            )
         )
 
 
@@ -152,14 +163,14 @@ def _read(reader: Reader, exchange: Exchange) -> tuple[Reading, str | None]:
 def _outcome(has_signals: bool, fault: str | None) -> Outcome:
     if fault is not None:
         return Outcome.UNREADABLE
-    return Outcome.READ if has_signals else Outcome.NO_SIGNAL
+    return _READ if has_signals else Outcome.NO_SIGNAL
 
 
 def _microseconds(start_ns: int, end_ns: int) -> int | None:
     """Whole microseconds between two monotonic readings; None when one was not reached."""
     if not start_ns or not end_ns:
         return None
-    return max(0, end_ns - start_ns) // 1000
+    return (end_ns - start_ns) // 1000 if end_ns > start_ns else 0
 
 
 def _unobserved(exchange: Exchange, fault: str | None) -> tuple[Unobserved, ...]:

@@ -23,15 +23,15 @@ import re
 import struct
 import zlib
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
-from domain.exchange import ExchangeFacts
+from domain.exchange import ExchangeFacts, Rejected
 from domain.recorded import BySource
-from domain.words import Millis, Source
+from domain.signal import Signal
+from domain.words import Millis, Source, Word
 
 VERSION: Final = 1
 SEGMENT_HEAD: Final = b"\xabRSJ" + struct.pack("<HH", VERSION, 0)
@@ -42,6 +42,10 @@ RECORD_MAGIC: Final = b"\xf5R\xc1J"
 
 HEAD: Final = struct.Struct("<4sIIIQQQQ")
 _REST: Final = struct.Struct("<IIQQQQ")
+
+# Python 3.11 takes 0.1 microseconds to find a member in its class.
+_DISPATCH: Final = Source.DISPATCH
+_WEBHOOK: Final = Source.WEBHOOK
 
 FACTS: Final = 1
 STATE: Final = 2
@@ -59,7 +63,7 @@ OWNER: Final = "owner"
 PAGE: Final = "page"
 
 
-class LossReason(StrEnum):
+class LossReason(Word):
     """Why facts are missing; closed, in the order of the page's table: append only."""
 
     DISK_FULL = "disk_full"
@@ -124,18 +128,17 @@ def frame(kind: int, payload: bytes, records: int, webhook: int, dispatch: int, 
 def count_facts(facts: ExchangeFacts) -> tuple[int, int, int]:
     """Count the facts of an exchange by source, refused ones included, in the order of `SOURCES`."""
     webhook = dispatch = provider = 0
-    for items in (facts.signals, facts.rejected):
-        items_of: Sequence[object] = items
-        if not items_of:
-            continue
-        for item in items:
-            source = item.source
-            if source is Source.DISPATCH:
-                dispatch += 1
-            elif source is Source.WEBHOOK:
-                webhook += 1
-            else:
-                provider += 1
+    items: Sequence[Signal | Rejected] = facts.signals
+    if facts.rejected:
+        items = (*items, *facts.rejected)
+    for item in items:
+        source = item.source
+        if source is _DISPATCH:
+            dispatch += 1
+        elif source is _WEBHOOK:
+            webhook += 1
+        else:
+            provider += 1
     return webhook, dispatch, provider
 
 

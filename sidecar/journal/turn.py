@@ -1,6 +1,8 @@
 """What a writer must know of the records of one loop turn, to say exactly which of them went in."""
 
 import errno
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from sidecar.journal.layout import LossReason
@@ -16,6 +18,10 @@ class Mark(NamedTuple):
     webhook: int
     dispatch: int
     provider: int
+
+
+new_mark: Final[Callable[[tuple[int, int, int, int, int]], Mark]] = partial(tuple.__new__, Mark)
+"""Makes a mark of all its values in order, in half the time."""
 
 
 def between(before: Mark, after: Mark) -> tuple[int, int, int]:

@@ -97,9 +97,12 @@ class WorkerPage:
     def observed(self, webhook: int, dispatch: int, provider: int) -> None:
         """Count facts at the moment they are handed over for journaling."""
         cells = self.cells
-        cells[Cell.OBSERVED] += webhook
-        cells[Cell.OBSERVED + 1] += dispatch
-        cells[Cell.OBSERVED + 2] += provider
+        if webhook:
+            cells[Cell.OBSERVED] += webhook
+        if dispatch:
+            cells[Cell.OBSERVED + 1] += dispatch
+        if provider:
+            cells[Cell.OBSERVED + 2] += provider
 
     def journaled(self, size: int, mark: Mark) -> None:
         """Set the running totals after a write of `size` bytes, and count the write."""

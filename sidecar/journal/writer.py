@@ -35,7 +35,7 @@ from sidecar.journal.layout import (
     journal_dir,
 )
 from sidecar.journal.segments import OwnFolder
-from sidecar.journal.turn import Mark, between, reason_of
+from sidecar.journal.turn import Mark, between, new_mark, reason_of
 from sidecar.journal.worker_page import WorkerPage
 from sidecar.tasks import spawn
 
@@ -44,6 +44,7 @@ _log: Final = logging.getLogger(__name__)
 TURN_MAX: Final = 1 << 20
 """Bytes that may wait for the end of a loop turn; more are written at once."""
 
+_HEAD_BYTES: Final = HEAD.size
 _SCAN_NS: Final = 1_000_000_000
 """How often the other folders are measured, and losses told while the journal is at its bound."""
 
@@ -116,8 +117,7 @@ class JournalWriter:
 
     def append(self, facts: ExchangeFacts, release: Release) -> None:
         """Journal the facts of one exchange; `release` is called next turn whatever becomes of them."""
-        counts = count_facts(facts)
-        webhook, dispatch, provider = counts
+        webhook, dispatch, provider = counts = count_facts(facts)
         self.page.observed(webhook, dispatch, provider)
         self._releases.append(release)
         if not self._scheduled:
@@ -132,11 +132,13 @@ class JournalWriter:
             self._lose(LossReason.RECORD_TOO_LARGE, counts)
             return
         _, records, webhooks, dispatches, providers = self._totals
-        size = self._pending_bytes = self._pending_bytes + HEAD.size + len(payload)
-        totals = self._totals = Mark(
-            size, records + 1, webhooks + webhook, dispatches + dispatch, providers + provider
-        )
-        self._parts += (frame(FACTS, payload, *totals[1:]), payload)
+        records += 1
+        webhooks += webhook
+        dispatches += dispatch
+        providers += provider
+        size = self._pending_bytes = self._pending_bytes + _HEAD_BYTES + len(payload)
+        totals = self._totals = new_mark((size, records, webhooks, dispatches, providers))
+        self._parts += (frame(FACTS, payload, records, webhooks, dispatches, providers), payload)
         self._marks.append(totals)
         if size >= self._turn_max:
             self._write_turn()

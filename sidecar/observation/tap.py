@@ -1,7 +1,8 @@
 """The tap on one body: takes its chunks, keeps a bounded copy."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from sidecar.exchange import NO_BODY, Body, BodyState, Headers
@@ -222,6 +223,11 @@ class BodyTap:
         self._kept, self._used = [], 0
 
 
+_new_body: Final[Callable[[tuple[bytes, BodyState]], Body]] = partial(tuple.__new__, Body)
+# Python 3.11 takes 0.1 microseconds to find a member in its class.
+_WHOLE: Final = BodyState.WHOLE
+
+
 class TapCopier:
     """Implements `sidecar.exchange.Copier`: makes the taps of bodies that come under the same fields."""
 
@@ -247,7 +253,7 @@ class TapCopier:
     def whole(self, payload: bytes) -> Body:
         """Give the copy of a body that came in one piece, mostly that piece itself."""
         if 0 < len(payload) <= self._whole_max:
-            return Body(payload, BodyState.WHOLE)
+            return _new_body((payload, _WHOLE))
         tap = self.start()
         tap.feed(payload)
         return tap.finish(complete=True)

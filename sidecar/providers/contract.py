@@ -8,13 +8,13 @@ follow, are cited as R1 to R15, their sections as "notes n.n".
 """
 
 import re
-from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from domain.event import Event
 from domain.exchange import Unknown
+from domain.words import Word
 from sidecar.exchange import Body, BodyState, Exchange, Verification
 
 OTHER: Final = "_OTHER"
@@ -28,7 +28,7 @@ UNKNOWN_MAX: Final = 16
 T = TypeVar("T")
 
 
-class Action(StrEnum):
+class Action(Word):
     """What a dispatcher asked for; the context's `action`."""
 
     SEND_TEXT = "SEND_TEXT"
@@ -48,7 +48,7 @@ SENDS: Final = frozenset({Action.SEND_TEXT, Action.SEND_MEDIA, Action.SEND_AUDIO
 CONNECTS: Final = frozenset({Action.CONNECT, Action.GET_QRCODE, Action.GET_STATUS})
 
 
-class Fault(StrEnum):
+class Fault(Word):
     """Why an exchange, or a part of it, could not be read. A closed set: it becomes a label."""
 
     BODY_EMPTY = "body_empty"
@@ -150,9 +150,10 @@ REPAIRS_MAX: Final = 1024
 
 def decoded(decoder: msgspec.json.Decoder[T], body: Body) -> T | Fault:
     """Narrow a whole JSON body to the decoder's type, or say why that is impossible."""
-    if body.state is BodyState.WHOLE or body.state is BodyState.ELIDED:
-        return narrowed(decoder, body.data)
-    return _STATE_FAULT[body.state]
+    fault = _STATE_FAULT.get(body.state)
+    if fault is not None:
+        return fault
+    return narrowed(decoder, body.data)
 
 
 def narrowed(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T | Fault:

@@ -6,7 +6,7 @@ A reader finds out what was asked and what was answered; these functions say whi
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from domain.event import Context, Event
+from domain.event import Context, Event, new_event
 from domain.words import EventType, Source
 from sidecar.exchange import Exchange, WireError
 from sidecar.providers.chat import NO_CHAT, Chat
@@ -18,6 +18,14 @@ NS_PER_MS: Final = 1_000_000
 
 _WIRE_CODE: Final = {error: error.value for error in WireError} | {WireError.CONNECT_TIMEOUT: "TIMEOUT"}
 """Code of a MESSAGE_FAILED that the wire itself explains; both timeouts are one to the dispatcher."""
+
+# Python 3.11 takes 0.1 microseconds to find a member in its class, and 0.15 to give its value.
+_ACTION_NAME: Final = {action: action.value for action in Action}
+_DISPATCH: Final = Source.DISPATCH
+_MESSAGE_SENT: Final = EventType.MESSAGE_SENT
+_REACTION_SENT: Final = EventType.REACTION_SENT
+_SEND_LATENCY_OBSERVED: Final = EventType.SEND_LATENCY_OBSERVED
+_SEND_REACTION: Final = Action.SEND_REACTION
 
 
 class Call(NamedTuple):
@@ -39,14 +47,17 @@ class Call(NamedTuple):
     @property
     def answered_ok(self) -> bool:
         """Whether the provider answered 2xx, completely."""
-        status = self.exchange.status
-        return status is not None and 200 <= status < 300 and self.exchange.error is None
+        exchange = self.exchange
+        status = exchange.status
+        return status is not None and 200 <= status < 300 and exchange.error is None
 
     def context(self, code: str | None = None) -> Context:
         """Give the context every fact of this call shares."""
-        context: Context = {"action": self.route.action.value, "endpoint": self.route.endpoint}
-        if self.exchange.status is not None:
-            context["httpStatus"] = self.exchange.status
+        route = self.route
+        context: Context = {"action": _ACTION_NAME[route.action], "endpoint": route.endpoint}
+        status = self.exchange.status
+        if status is not None:
+            context["httpStatus"] = status
         if self.message_type is not None:
             context["messageType"] = self.message_type
         if code is not None:
@@ -64,31 +75,17 @@ def add_code(context: Context, code: str, codes: Mapping[str, Code]) -> None:
 
 def sent(call: Call, message_id: str | None, status: str | None = None) -> list[Event]:
     """R1: the provider took the message. `status` as the reader's table knows it."""
+    exchange, route, instance_id, _, (jid, is_group, _), _ = call
     context = call.context()
     if status is not None:
         context["status"] = status
-    done = EventType.REACTION_SENT if call.route.action is Action.SEND_REACTION else EventType.MESSAGE_SENT
-    chat = call.chat
-    instance_id = call.instance_id
-    events = [
-        Event(done, Source.DISPATCH, instance_id, None, message_id, chat.jid, chat.is_group, None, context)
-    ]
-    exchange = call.exchange
-    if 0 < exchange.sent_ns <= exchange.received_ns:
-        latency_ms = (exchange.received_ns - exchange.sent_ns + NS_PER_MS // 2) // NS_PER_MS
-        events.append(
-            Event(
-                EventType.SEND_LATENCY_OBSERVED,
-                Source.DISPATCH,
-                instance_id,
-                None,
-                message_id,
-                chat.jid,
-                chat.is_group,
-                latency_ms,
-                context,
-            )
-        )
+    done = _REACTION_SENT if route.action is _SEND_REACTION else _MESSAGE_SENT
+    fact = (_DISPATCH, instance_id, None, message_id, jid, is_group)
+    events = [new_event((done, *fact, None, context, None, None, False))]
+    sent_ns, received_ns = exchange.sent_ns, exchange.received_ns
+    if 0 < sent_ns <= received_ns:
+        latency_ms = (received_ns - sent_ns + NS_PER_MS // 2) // NS_PER_MS
+        events.append(new_event((_SEND_LATENCY_OBSERVED, *fact, latency_ms, context, None, None, False)))
     return events
 
 

@@ -43,12 +43,11 @@ class Match(NamedTuple):
     """A route and what stood in its placeholders, percent-decoded."""
 
     route: Route
-    values: tuple[str, ...]
+    named: dict[str, str]
 
     def value(self, name: str) -> str:
         """Give a placeholder's value, empty when this route has no such placeholder."""
-        names = self.route.names
-        return self.values[names.index(name)] if name in names else ""
+        return self.named.get(name, "")
 
 
 class Row(NamedTuple):
@@ -156,8 +155,7 @@ class Routes:
         self, node: _Node, method: bytes, segments: list[bytes], at: int, values: tuple[bytes, ...]
     ) -> Match | None:
         if at == len(segments):
-            route = node.ends.get(method)
-            return None if route is None else Match(route, tuple(map(_text, values)))
+            return _matched(node.ends.get(method), values)
         segment = segments[at]
         follower = node.literal.get(segment.lower() if self._ignore_case else segment)
         if follower is not None:
@@ -168,8 +166,13 @@ class Routes:
             found = self._walk(node.wild, method, segments, at + 1, (*values, segment))
             if found is not None:
                 return found
-        route = node.rest.get(method)
-        return None if route is None else Match(route, tuple(map(_text, values)))
+        return _matched(node.rest.get(method), values)
+
+
+def _matched(route: Route | None, values: tuple[bytes, ...]) -> Match | None:
+    if route is None:
+        return None
+    return Match(route, dict(zip(route.names, map(_text, values), strict=True)))
 
 
 def unknown_call(match: Match, name: str) -> tuple[Unknown, ...]:

@@ -16,6 +16,7 @@ from sidecar.providers.turbozap.callbacks import read_callback
 from sidecar.providers.turbozap.calls import read_call
 
 NAME: Final = "turbozap"
+_DISPATCH: Final = Direction.DISPATCH
 
 
 class TurboZap:
@@ -28,7 +29,7 @@ class TurboZap:
 
     def read(self, exchange: Exchange) -> Reading:
         """State the facts of an exchange; see `Reader.read`."""
-        if exchange.direction is Direction.DISPATCH:
+        if exchange.direction is _DISPATCH:
             return read_call(exchange, self._codes)
         return read_callback(exchange, self._codes)
 
