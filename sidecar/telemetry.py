@@ -95,6 +95,16 @@ class ProcessStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilesLimited(Event):
+    """The system allows a worker fewer open files than its connections need; it takes fewer connections."""
+
+    NAME = "process.files_limited"
+    LEVEL = WARNING
+    open_files_max: int
+    connections_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessDied(Event):
     """A worker or the recorder ended unasked; it is started again."""
 

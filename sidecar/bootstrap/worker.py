@@ -4,6 +4,7 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from sidecar.exchange import Copier, Headers
 from sidecar.journal.writer import JournalWriter
 from sidecar.observation import TapCopier
 from sidecar.observer import RouteReading, TrafficObserver
+from sidecar.open_files import connections_within
 from sidecar.providers import codes
 from sidecar.settings import RouteSettings, Settings
 from sidecar.wire import Counters, Forwarder, Limits, Route, Upstream, VerifyMode, listener_tls
@@ -49,6 +51,8 @@ def build_worker(settings: Settings, sockets: Mapping[str, socket.socket], index
         body_copies(settings),
     )
     limits, counters = limits_of(settings), Counters()
+    fitting = connections_within(limits.connections_max, limits.overflow_max)
+    limits = replace(limits, connections_max=fitting)
     forwarders = [
         (Forwarder(wire_route(route, settings), limits, observer, counters), sockets[route.name])
         for route in routes
