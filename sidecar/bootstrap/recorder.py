@@ -148,6 +148,7 @@ class _Builder:
         self._lock.take()
         self._store.open()
         self._metrics.known_instances(self._board.recent())
+        self._board.refresh()  # half a millisecond an instance, once: not on the first scrape's account
         self._retention.start()
         return BatchRecording(self._store, self._sinks, self._metrics, self._evaluation, now_ms)
 
