@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
 from sqlalchemy import create_engine, make_url, text
 
 from bench.measured import sidecar
@@ -25,12 +26,13 @@ from exporters.sql.store import SqlStore
 from sidecar.clock import monotonic_ns
 from sidecar.config import environment
 
+_PROGRESS: Final = Console(stderr=True, highlight=False)
 INSTANCES: Final = 100
 SPAN_MS: Final = 30 * 86_400_000
 BASE_MS: Final = 1_760_000_000_000
 SMALL: Final = 100_000
 BIG: Final = 10_000_000
-CHUNK: Final = 100_000
+CHUNK: Final = 500_000
 READS: Final = 200
 UPSTREAM: Final = "127.0.0.1:1"
 
@@ -59,7 +61,7 @@ _FILL: Final = {
 
 
 _FILL_SETTINGS: Final = {
-    "sqlite": ("PRAGMA cache_size=-1048576",),
+    "sqlite": ("PRAGMA cache_size=-2097152", "PRAGMA synchronous=OFF"),
     "postgresql": ("SET LOCAL synchronous_commit = off", "SET LOCAL maintenance_work_mem = '512MB'"),
 }
 _HEADS: Final = """INSERT INTO instance_reputation ("instanceId", "lastSeq", "lastSignalAt")
@@ -133,7 +135,9 @@ def _both_sizes(
             store.open()
             stores.append(store)
             _fill(url, size)
+            _PROGRESS.print(f"{name}: {size:,} signals are stored")
         took = _pages(stores, sizes)
+        _PROGRESS.print(f"{name}: p50 {[round(statistics.median(times), 2) for times in took]} ms")
         kept = while_retention_runs(stores[1], urls[1], BASE_MS, SPAN_MS, sizes[1])
     finally:
         for store in stores:
@@ -199,7 +203,7 @@ def _pages(stores: list[SqlStore], sizes: tuple[int, int]) -> list[list[float]]:
 def _over_http(url: str, folder: Path) -> float:
     folder.mkdir()
     took = []
-    with sidecar(folder, UPSTREAM, settings={"database_url": url}) as measured:
+    with sidecar(folder, UPSTREAM, settings={"database_url": url, "retention_days": "3650"}) as measured:
         measured.drained()
         host, _, port = measured.listeners["admin"].rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=30)

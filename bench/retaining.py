@@ -45,8 +45,14 @@ def while_retention_runs(store: SqlStore, url: str, base: Millis, span: Millis, 
     began = monotonic_ns()
     dropped = 0
     try:
+        step = monotonic_ns()
         while gone := store.drop_before(base + span // DROPPED_PART, DROP_MAX):
             dropped += gone
+            done.wait((monotonic_ns() - step) / 1e9)  # steps back as `sidecar.retention` does
+            step = monotonic_ns()
+        while store.give_back():
+            done.wait((monotonic_ns() - step) / 1e9)
+            step = monotonic_ns()
         seconds = (monotonic_ns() - began) / 1e9
     finally:
         done.set()

@@ -72,7 +72,14 @@ class SignalStore(Protocol):
         ...
 
     def drop_before(self, horizon: Millis, limit: int) -> int:
-        """Delete at most `limit` signals dated before `horizon` (retention); give how many went."""
+        """Delete some signals dated before `horizon`, at most `limit` (retention); give how many went.
+
+        One short transaction; 0 when none is left.
+        """
+        ...
+
+    def give_back(self) -> bool:
+        """Give space that became free back to the file system, a short step; tell whether there is more."""
         ...
 
 

@@ -4,6 +4,7 @@ The base lies one window behind the edge, so that everything its windows hold is
 edge on. Facts that arrive later and are dated before the base are recorded, not folded.
 """
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from domain.fold_state import Setting, to_text
@@ -21,6 +22,10 @@ DROP_MAX: Final = 5_000
 """Rows dropped in one transaction."""
 
 
+def _at_once() -> bool:
+    return True
+
+
 class RetainedStore(SignalStore, EvaluationStore, Protocol):
     """A store of signals and evaluations."""
 
@@ -33,26 +38,38 @@ class DropPastRetention:
         self._setting = setting
         self._kept_ms = retention_days * DAY_MS
 
-    def __call__(self, now: Millis) -> int:
+    def __call__(self, now: Millis, go_on: Callable[[], bool] = _at_once) -> int:
         """Drop signals older than the retention; exactly that old is kept. Give how many went.
+
+        Args:
+            now: wall clock.
+            go_on: asked between two transactions; may take its time, False ends it here.
 
         Raises:
             StoreUnavailable: what was dropped so far stays dropped; safe to try again.
         """
         edge = now - self._kept_ms
-        self._base(edge)
         dropped = 0
+        if not self._base(edge, go_on):
+            return dropped
         while gone := self._store.drop_before(edge, DROP_MAX):
             dropped += gone
+            if not go_on():
+                return dropped
+        while self._store.give_back() and go_on():
+            pass
         return dropped
 
-    def _base(self, edge: Millis) -> None:
-        """Store a base for every instance, one transaction each."""
+    def _base(self, edge: Millis, go_on: Callable[[], bool]) -> bool:
+        """Store a base for every instance, one transaction each; tell whether it came to the end."""
         after: str | None = None
         while page := self._store.instances(after, PAGE_MAX):
             after = page[-1].instance_id
             for summary in page:
                 self._base_one(summary.instance_id, edge)
+                if not go_on():
+                    return False
+        return True
 
     def _base_one(self, instance_id: str, edge: Millis) -> None:
         at = edge + self._setting.window_ms

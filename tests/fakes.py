@@ -152,6 +152,10 @@ class InMemoryStore:
                 tables.by_message[instance_id, row.message_id].remove(row.id)
         return len(old)
 
+    def give_back(self) -> bool:
+        """There is nothing to give back."""
+        return False
+
     def forget(
         self,
         instance_id: str,

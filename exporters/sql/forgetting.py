@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from domain.forget import ForgottenPage, References, RowKey
 
@@ -59,19 +59,18 @@ def overwrite_freed(connection: Connection) -> None:
     connection.exec_driver_sql("PRAGMA secure_delete=ON")
 
 
-def scrub_file(engine: Engine, file_bytes: int) -> bool:
+def scrub_file(connection: Connection, file_bytes: int) -> bool:
     """Rewrite a small SQLite file and cut its log to nothing; False where earlier bytes may be left.
 
     Overwriting is not enough: moving rows between pages leaves copies in parts of a page that nothing uses
     (seen: 2 of 399 ids).
     """
     small = file_bytes <= REWRITTEN_BYTES_MAX
-    with engine.connect() as connection:
-        cursor = connection.connection.cursor()
-        try:
-            if small:
-                cursor.execute("VACUUM")
-            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        finally:
-            cursor.close()
+    cursor = connection.connection.cursor()
+    try:
+        if small:
+            cursor.execute("VACUUM")
+        busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        cursor.close()
     return small and not busy

@@ -128,6 +128,11 @@ class ReadOnlyStore(SqlStore):
         _refuse()
         return super().drop_before(horizon, limit)
 
+    def give_back(self) -> bool:
+        """Refuse."""
+        _refuse()
+        return super().give_back()
+
     def forget(
         self,
         instance_id: str,

@@ -3,15 +3,17 @@
 import os
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
+
+from sqlalchemy import Connection
 
 from domain.errors import StoreUnavailable
 from domain.forget import ForgottenPage, References, RowKey
 from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
 from domain.timeline import TimelinePage, TimelineQuery
 from domain.words import Millis
-from exporters.sql.engine import available, parse_url, reader, sqlite_path, writer
+from exporters.sql.engine import POOL_WAIT_SECONDS, available, parse_url, reader, sqlite_path, writer
 from exporters.sql.evaluating import SqlEvaluating
 from exporters.sql.forgetting import blank_page, overwrite_freed, scrub_file
 from exporters.sql.health_reading import SqlHealthReading
@@ -21,7 +23,8 @@ from exporters.sql.lock import FileLock
 from exporters.sql.migrate import migrate
 from exporters.sql.reading import SqlReading
 from exporters.sql.recording import SqlRecording
-from exporters.sql.retention import drop_before
+from exporters.sql.retention import Retention
+from exporters.sql.turns import Turns
 
 LOCK_WAIT_MS: Final = 30_000
 """How long a SQLite file's last holder may take to end: the default drain time."""
@@ -54,6 +57,8 @@ class SqlStore:
         self._writer = writer(self._url)
         self._reader = reader(self._url)
         self._reading = SqlReading(self._reader)
+        self._turns = Turns()
+        self._retention = Retention(self._writing, self._reader if self._sqlite else self._writer)
         self._statements = hot_statements(self._writer.dialect)
         self._health_statements = health_statements(self._writer.dialect)
         self._opened = False
@@ -97,7 +102,7 @@ class SqlStore:
     def recording(self) -> Iterator[SqlRecording]:
         """Open the one write transaction of a batch."""
         self._check_open()
-        with available(), self._writer.connect() as connection, connection.begin():
+        with self._writing() as connection, connection.begin():
             yield SqlRecording(connection, self._statements, self._sidecar_id)
 
     def sync(self) -> None:
@@ -149,13 +154,19 @@ class SqlStore:
         return self._reading.summaries(instance_ids)
 
     def drop_before(self, horizon: Millis, limit: int) -> int:
-        """Delete at most `limit` signals dated before `horizon` (retention); give how many went.
+        """Delete some signals dated before `horizon`, at most `limit` (retention); give how many went.
 
-        On SQLite the freed pages go back to the file system, a bounded number a call.
+        Holds the writer for about 50 ms; 0 when none is left.
         """
         self._check_open()
         with available():
-            return drop_before(self._writer, horizon, limit)
+            return self._retention.drop_before(horizon, limit)
+
+    def give_back(self) -> bool:
+        """Give freed space back to the file system, for about 50 ms; tell whether there is more."""
+        self._check_open()
+        with available():
+            return self._retention.give_back()
 
     def forget(
         self,
@@ -167,7 +178,7 @@ class SqlStore:
     ) -> ForgottenPage:
         """Blank ids among the next `limit` rows of an instance, see `domain.forget`."""
         self._check_open()
-        with available(), self._writer.connect() as connection, connection.begin():
+        with self._writing() as connection, connection.begin():
             if self._sqlite:
                 overwrite_freed(connection)
             behind = after or RowKey(-1, "")
@@ -178,14 +189,14 @@ class SqlStore:
         self._check_open()
         if not self._sqlite:
             return False
-        with available():
-            return scrub_file(self._writer, sqlite_path(self._url).stat().st_size)
+        with self._writing() as connection:
+            return scrub_file(connection, sqlite_path(self._url).stat().st_size)
 
     @contextmanager
     def evaluating(self, instance_ids: Sequence[str]) -> Iterator[SqlEvaluating]:
         """Open a write transaction and lock these instances in ascending order."""
         self._check_open()
-        with available(), self._writer.connect() as connection, connection.begin():
+        with self._writing() as connection, connection.begin():
             SqlRecording(connection, self._statements, self._sidecar_id).lock(instance_ids)
             yield SqlEvaluating(connection, self._health_statements)
 
@@ -208,6 +219,13 @@ class SqlStore:
         """Give instances with facts behind their saved state, or without one."""
         self._check_open()
         return self._reading.unevaluated(limit)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Give a writing connection; on SQLite there is one, taken in turns."""
+        turn = self._turns.take(POOL_WAIT_SECONDS) if self._sqlite else nullcontext()
+        with available(), turn, self._writer.connect() as connection:
+            yield connection
 
     def _check_open(self) -> None:
         if not self._opened:

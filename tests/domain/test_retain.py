@@ -39,6 +39,26 @@ def test_exactly_as_old_as_the_retention_is_kept() -> None:
     assert dated(store) == [START + 1, START + 2]
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_retention_that_is_told_to_end_ends_between_two_steps(steps: int) -> None:
+    """A sidecar that stops waits for one step at most; what is left goes the next time."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    arrive(store, use_case, numbered(burst(SignalType.MESSAGE_SENT, 3, START)), START + 10)
+    drop = DropPastRetention(store, SETTING, 1)
+    asked = 0
+
+    def go_on() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < steps
+
+    gone = drop(START + 3 + DAY, go_on)
+
+    assert (asked, gone) == (min(steps, 2), 0 if steps == 1 else 3)
+    assert drop(START + 3 + DAY) == 3 - gone
+
+
 @given(worlds(actions=False), st.integers(0, 7_200_000))
 @settings(max_examples=60, deadline=None)
 def test_the_reputation_is_the_same_after_old_facts_are_gone(world: World, after_ms: Millis) -> None:

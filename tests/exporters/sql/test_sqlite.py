@@ -139,11 +139,32 @@ def test_retention_gives_space_back_to_the_file_system(
     full = (tmp_path / "store.db").stat().st_size
     store = open_store(url)
 
-    while store.drop_before(T0 + 4901, 1000):
+    dropped = []
+    while gone := store.drop_before(T0 + 4901, 1000):
+        dropped.append(gone)
+    while store.give_back():
         pass
     store.close()
 
+    assert sum(dropped) == 4900
+    assert max(dropped) <= 1000
     assert (tmp_path / "store.db").stat().st_size < full / 5
+
+
+def test_a_file_of_another_program_that_cannot_shrink_ends_giving_back(
+    url: str, tmp_path: Path, open_store: Callable[..., SqlStore]
+) -> None:
+    """Made without incremental vacuum, its free pages stay in it; nobody loops over them."""
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("CREATE TABLE theirs (text)")
+    connection.close()
+    store = open_store(url)
+    fill(store, 500)
+
+    while store.drop_before(T0 + 400, 1000):
+        pass
+
+    assert not store.give_back()
 
 
 def test_readers_cannot_write(url: str, open_store: Callable[..., SqlStore]) -> None:

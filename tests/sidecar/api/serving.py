@@ -69,6 +69,10 @@ class ListStore:
         """Give nothing: the API never asks."""
         return {}
 
+    def give_back(self) -> bool:
+        """Give nothing back."""
+        return False
+
     def drop_before(self, horizon: Millis, limit: int) -> int:
         """Refuse: the API never drops."""
         raise NotImplementedError
