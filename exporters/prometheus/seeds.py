@@ -67,6 +67,7 @@ REFUSALS: Final = (
     "authority_mismatch", "bad_chunk", "bad_coding", "bad_field", "bad_host", "bad_length", "bad_message",
     "bad_method", "bad_start_line", "bad_target", "bad_trailer", "bad_version", "bare_cr", "bare_lf",
     "body_timeout", "chunk_overhead", "connections", "folded_field", "head_timeout", "head_too_large",
+    "held_callbacks",
     "length_with_coding", "no_host", "nul", "several_hosts", "several_lengths", "space_before_colon",
     "target_too_long", "too_many_fields", "too_many_interim", "unasked_upgrade",
 )  # fmt: skip

@@ -24,6 +24,9 @@ from sidecar.settings import RouteSettings, Settings
 from sidecar.wire import Counters, Forwarder, Limits, Route, Upstream, VerifyMode, listener_tls
 from sidecar.worker import Worker
 
+HELD_MAX_BYTES: Final = 256 << 20
+"""Callbacks that a worker holds for verification, together; a larger one alone is always held."""
+
 _VERIFY: Final = {"observe": VerifyMode.OBSERVE, "reject": VerifyMode.REJECT}
 
 
@@ -94,6 +97,7 @@ def limits_of(settings: Settings) -> Limits:
         high_water_bytes=settings.buffer_bytes,
         connections_max=settings.max_connections,
         verification_bytes_max=settings.webhook_body_max_bytes,
+        held_bytes_max=max(HELD_MAX_BYTES, settings.webhook_body_max_bytes),
     )
 
 

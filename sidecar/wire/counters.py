@@ -40,6 +40,7 @@ class Counters:
         late_releases: answers let go because the observer had not within its bound.
         upstream_connections: connections to upstreams now, in use and idle.
         tunnels: upgraded connections now.
+        held_bytes: of callbacks held for verification, or verified and not yet answered, now.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,7 @@ class Counters:
         self.late_releases = 0
         self.upstream_connections = 0
         self.tunnels = 0
+        self.held_bytes = 0
 
     def open_connections(self) -> int:
         """Give callers' connections now, of all routes: the bound on them is the worker's."""

@@ -29,6 +29,7 @@ class Limits:
         linger_seconds, linger_bytes_max: how long and how much is still read, and discarded, after an answer
             that ends a connection early, so that the caller reads the answer rather than a reset.
         verification_bytes_max: a callback's body held until verified (`reject` mode).
+        held_bytes_max: all such bodies of a worker; one that would pass it is answered 503.
         release_seconds: an observer that did not release by then is overruled and counted.
         drain_idle_seconds: while draining, how long an idle connection may still bring a request.
         sweep_seconds: how often the timeouts above are looked at; none fires early.
@@ -52,6 +53,7 @@ class Limits:
     linger_seconds: float = 2.0
     linger_bytes_max: int = 1024 * 1024
     verification_bytes_max: int = 16 * 1024 * 1024
+    held_bytes_max: int = 256 * 1024 * 1024
     release_seconds: float = 5.0
     drain_idle_seconds: float = 2.0
     sweep_seconds: float = 0.5

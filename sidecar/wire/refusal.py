@@ -43,6 +43,7 @@ class Reason(StrEnum):
     UNASKED_UPGRADE = "unasked_upgrade"
     BODY_TIMEOUT = "body_timeout"
     CONNECTIONS = "connections"
+    HELD_CALLBACKS = "held_callbacks"
 
 
 class Refusal(NamedTuple):
@@ -87,6 +88,9 @@ REFUSALS: Final[dict[Reason, Refusal]] = {
     Reason.UNASKED_UPGRADE: Refusal(400, "the protocol was switched without being asked to"),
     Reason.BODY_TIMEOUT: Refusal(408, "the rest of the request did not arrive in time"),
     Reason.CONNECTIONS: Refusal(503, "there are too many connections"),
+    Reason.HELD_CALLBACKS: Refusal(
+        503, "the callbacks that wait for their verification are too large together"
+    ),
 }
 
 

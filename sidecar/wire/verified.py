@@ -1,13 +1,13 @@
 """An exchange whose callback is verified: while it streams by (`observe`), or before it is sent on.
 
-In `reject` mode the callback is held, bounded, until it is whole and its signature is valid; a caller that
-waits for 100 gets it from us then, because the upstream must not see the request yet. What cannot be
-verified, be it that the verification crashed, is not forwarded.
+In `reject` mode the callback is held, bounded by itself and with all others of the worker, until it is whole
+and its signature is valid; a caller that waits for 100 gets it from us then, because the upstream must not
+see the request yet. What cannot be verified, be it that the verification crashed, is not forwarded.
 """
 
 from sidecar.exchange import Signature, Verification, WireError
 from sidecar.wire.body import CHUNKED, chunk, decoder, last_chunk
-from sidecar.wire.refusal import Refused
+from sidecar.wire.refusal import Reason, Refused
 from sidecar.wire.relay import Relay
 from sidecar.wire.route import VerifyMode
 
@@ -19,7 +19,7 @@ class VerifiedRelay(Relay):
 
     def start(self, rest: bytes) -> None:
         """Begin: `rest` is what came after the head."""
-        self._held: list[bytes] | None = None
+        self._held: bytearray | None = None
         self._held_bytes = 0
         self._verification: Verification | None = self.forwarder.observer.verification(self.exchange)
         if self._verification is not None and self.forwarder.verify_mode is VerifyMode.REJECT:
@@ -49,12 +49,19 @@ class VerifiedRelay(Relay):
         """Take bytes of the request's body: hold them, or send them on."""
         if self._held is None:
             super().caller_data(data)
-        elif not self.ended:
+        else:
             self._hold(self._held, data)
+
+    def end(self, now_ns: int) -> None:
+        """Tell the observer; what was held is free for others."""
+        self._held = None
+        self.forwarder.counters.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+        super().end(now_ns)
 
     def _start_holding(self, rest: bytes) -> None:
         request = self.request
-        self._held = []
+        self._held = bytearray()
         self.begin()
         if self.over_capacity():
             return
@@ -71,7 +78,7 @@ class VerifiedRelay(Relay):
             request = self.request = request.unexpecting()
         self._hold(self._held, rest)
 
-    def _hold(self, held: list[bytes], data: bytes) -> None:
+    def _hold(self, held: bytearray, data: bytes) -> None:
         body = self.request_body
         assert body is not None
         try:
@@ -81,14 +88,19 @@ class VerifiedRelay(Relay):
             return
         if payload:
             self.observe_request(payload)
-            held.append(payload)
+            held += payload
             self._held_bytes += len(payload)
+            self.forwarder.counters.held_bytes += len(payload)
             if self._held_bytes > self.forwarder.limits.verification_bytes_max:
                 self.fail(WireError.BODY_TOO_LARGE)
                 return
+            if self.forwarder.counters.held_bytes > self.forwarder.limits.held_bytes_max:
+                self.forwarder.side.refusals[Reason.HELD_CALLBACKS] += 1
+                self.fail(WireError.OVER_CAPACITY, Reason.HELD_CALLBACKS)
+                return
         if body.done:
             self.request_is_whole(body.rest if payload or self.request.framing else data)
-            self._judge(b"".join(held), body.trailers)
+            self._judge(bytes(held), body.trailers)
         elif self.caller is not None:
             self.caller.deadline = self.forwarder.idle_at
 

@@ -170,6 +170,11 @@ class Sidecar:
         signals: list[dict[str, Any]] = self.get(f"/v1/instances/{instance}/timeline?{text}")["signals"]
         return signals
 
+    def with_store(self) -> "Sidecar":
+        """Wait until the store is open: before that the admin API answers 503."""
+        until(lambda: self.request("admin", "GET", "/v1/instances").status == 200)
+        return self
+
     def settled(self, exchanges: int = 0) -> None:
         """Wait until at least so many exchanges are recorded and nothing is pending."""
         until(

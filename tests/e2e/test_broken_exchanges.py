@@ -120,7 +120,7 @@ def between(data_dir: object, **settings: str) -> Iterator[tuple[Gateway, Sideca
     gateway = Gateway()
     try:
         with sidecar(data_dir, provider_url=f"http://127.0.0.1:{gateway.port}", **settings) as running:  # type: ignore[arg-type]  # a path
-            yield gateway, running
+            yield gateway, running.with_store()
     finally:
         gateway.close()
 

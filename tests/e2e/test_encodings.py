@@ -76,6 +76,7 @@ def gateway(seen: Seen) -> Answer:
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One sidecar for all codings; each is an instance of its own."""
     with world(tmp_path_factory.mktemp("data"), gateway=gateway) as running:
+        running.sidecar.with_store()
         yield running
 
 

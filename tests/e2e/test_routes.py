@@ -61,7 +61,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             webhook_body_max_bytes=str(HELD_MAX),
             retention_days="3650",
         ) as running:
-            yield Town(plain, secure, dispatcher, running, client, names)
+            yield Town(plain, secure, dispatcher, running.with_store(), client, names)
 
 
 def _config(folder: Path, plain: Origin, secure: Origin, dispatcher: Origin) -> str:
@@ -219,6 +219,7 @@ def test_a_dispatcher_that_is_away_makes_the_provider_retry(town: Town, tmp_path
             retention_days="3650",
         ) as running,
     ):
+        running.with_store()
         for _ in range(2):
             answer = running.request("webhook", "POST", "/hook", callback("away"))
             assert (answer.status, answer.headers["Sidecar-Error"]) == (502, "NETWORK_ERROR")

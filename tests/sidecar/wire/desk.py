@@ -95,6 +95,12 @@ class Desk:
         self.upstream.connection_made(self.up)
         self.forwarder.pool.put(self.upstream, (1 << 63) - 1)
 
+    def another_caller(self) -> tuple[CallerConnection, Held]:
+        """Give a second caller of the same forwarder, and what it receives."""
+        caller, down = CallerConnection(self.forwarder), Held()
+        caller.connection_made(down)
+        return caller, down
+
     async def say(self, data: bytes, size: int = 1 << 30) -> None:
         """Let the caller send bytes in pieces of a size, as long as it is read and not cut off."""
         for at in range(0, len(data), size):

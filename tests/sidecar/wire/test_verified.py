@@ -119,6 +119,49 @@ def test_what_is_held_is_bounded(callback: bytes, bound: int, held: bool) -> Non
     run(story())
 
 
+def test_what_is_held_of_all_callbacks_together_is_bounded() -> None:
+    """One that would pass the worker's bound is 503, for its provider to try again; the others are judged."""
+
+    async def story() -> None:
+        desk = desk_of(VerifyMode.REJECT, held_bytes_max=8)
+        other, answers = desk.another_caller()
+        await desk.say(LENGTH[:-1])
+        assert desk.forwarder.counters.held_bytes == 5
+        other.data_received(LENGTH)
+        assert answers.written.startswith(b"HTTP/1.1 503 ")
+        assert b"Sidecar-Error: HELD_CALLBACKS\r\n" in answers.written
+        assert dict(desk.side.refusals) == {Reason.HELD_CALLBACKS: 1}
+        assert desk.witness.exchanges[0].error is WireError.OVER_CAPACITY
+        await desk.say(LENGTH[-1:])
+        await desk.answer()
+
+        assert desk.down.written == OK
+        assert desk.forwarder.counters.held_bytes == 0
+
+    run(story())
+
+
+@pytest.mark.parametrize("end", ["forged", "left", "too-long"])
+def test_what_was_held_is_free_again_whatever_became_of_it(end: str) -> None:
+    """Nothing leaks from the bound."""
+
+    async def story() -> None:
+        desk = desk_of(VerifyMode.REJECT, verification_bytes_max=8)
+        if end == "left":
+            await desk.say(LENGTH[:-1])
+            assert desk.forwarder.counters.held_bytes == 5
+            desk.caller.connection_lost(None)
+        elif end == "forged":
+            await desk.say(LENGTH.replace(b"signed", b"forged"))
+        else:
+            await desk.say(CHUNKED.replace(b"3\r\nned", b"9\r\n123456789"))
+
+        assert desk.forwarder.counters.held_bytes == 0
+        assert len(desk.witness.exchanges) == 1
+
+    run(story())
+
+
 def test_a_held_caller_that_waits_is_asked_for_its_body_by_us() -> None:
     """The upstream must not see the request yet, so its expectation ends here."""
 
