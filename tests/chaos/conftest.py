@@ -1,4 +1,7 @@
-"""Short by default; at length with `SIDECAR_CHAOS=full` (`make chaos`)."""
+"""Short by default; at length with `SIDECAR_CHAOS=full` (`make chaos`).
+
+`SIDECAR_CHAOS_OUTAGE_SECONDS` sets how long PostgreSQL stays away (180 at length).
+"""
 
 import os
 import tempfile

@@ -1,6 +1,7 @@
 """PostgreSQL stopped, crashed, away at the start, its connections cut: the traffic never notices."""
 
 import json
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from tests.e2e.load import Load, Numbered, balanced, grown
 from tests.e2e.sidecars import Sidecar, until, world
 from tests.postgres import execute
 
-OUTAGE_SECONDS, OUTAGE_SECONDS_FULL = 3, 180
+OUTAGE_SECONDS, OUTAGE_SECONDS_FULL = "1", "180"
+"""Unless `SIDECAR_CHAOS_OUTAGE_SECONDS` says how long."""
 CUTS, CUTS_FULL = 15, 500
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -39,7 +41,8 @@ def test_an_outage_of_the_database_costs_no_request_no_fact_and_no_order(
     how: str, own_server: DatabaseServer, own_database: str, tmp_path: Path, full: bool
 ) -> None:
     """Readiness says degraded with 200; afterwards every fact is there, in the order it was answered."""
-    seconds = OUTAGE_SECONDS_FULL if full else OUTAGE_SECONDS
+    told = os.environ.get("SIDECAR_CHAOS_OUTAGE_SECONDS")
+    seconds = float(told or (OUTAGE_SECONDS_FULL if full else OUTAGE_SECONDS))
     with world(tmp_path, gateway=Numbered(), database_url=own_database) as (_, running, _):
         sends = Load(running.listeners["dispatch"], connections=1)  # one: what is answered has one order
         with ExitStack() as stack:

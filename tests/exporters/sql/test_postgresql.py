@@ -5,8 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from domain.errors import StoreUnavailable
+from domain.evaluate_health import EvaluateInstanceHealth
+from domain.fold_state import setting_of
+from domain.health_ports import DecisionQuery
+from domain.past import fold_all
 from domain.record_signal import RecordReputationSignal
 from domain.recorded import Progress
+from domain.resume import saved_from_text
 from domain.timeline import PageKey, TimelineQuery
 from exporters.sql.engine import parse_url
 from exporters.sql.reading import _page
@@ -26,37 +31,42 @@ RECORDER = """
 import json, random, sys
 from domain.record_signal import RecordReputationSignal
 from exporters.sql.store import SqlStore
-from exporters.sql.types import to_timestamp
-from exporters.sql.types import to_timestamp
+from domain.evaluate_health import EvaluateInstanceHealth
+from domain.fold_state import setting_of
+from domain.words import SignalType
 from tests.builders import exchange, journal_slice, redacted_signal
 
 url, name, instances, batches = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 store = SqlStore(url, sidecar_id=name)
 store.open()
 record = RecordReputationSignal(store)
+evaluate = EvaluateInstanceHealth(store, setting_of(1_800_000))
+kinds = [SignalType.MESSAGE_SENT, SignalType.MESSAGE_FAILED, SignalType.CONNECTION_DISCONNECTED]
 pick = random.Random(name)
-recorded = repeated = 0
+recorded = repeated = evaluated = 0
 for batch in range(batches):
+    now = 1_700_000_000_000 + batch * 60_000
     touched = pick.sample(range(instances), 4)  # in no order: the store must bring them into one
     facts = [
         # Half of the facts are reported to both sidecars.
-        redacted_signal(f"{'both' if n % 2 else name}-{batch}-{n}", 1_700_000_000_000 + batch,
+        redacted_signal(f"{'both' if n % 2 else name}-{batch}-{n}", now, kinds[n],
                         instance_id=f"number-{instance}", alias=f"alias-{pick.randrange(5)}")
         for instance in touched for n in range(3)
     ]
     read = journal_slice(exchange(*facts, exchange_id=f"{name}-{batch}"), offset=batch)
-    done = record([read], 1_700_000_000_000)
+    done = record([read], now)
+    evaluated += len(evaluate.touched(done.signals, now))
     recorded += len(done.signals)
     repeated += sum(done.repeated.values())
 store.close()
-print(json.dumps([recorded, repeated]))
+print(json.dumps([recorded, repeated, evaluated]))
 """
 
 
 def test_two_sidecars_on_the_same_instances_neither_deadlock_nor_show_a_hole(
     database_url: str, open_store: Callable[..., SqlStore]
 ) -> None:
-    """Arrival numbers are dense at every moment anyone looks, and each shared fact is stored once."""
+    """Arrival numbers are dense at every moment, each shared fact is stored once, one evaluates at a time."""
     open_store(database_url).close()
 
     processes = [start(RECORDER, database_url, name, str(INSTANCES), str(BATCHES)) for name in ("s1", "s2")]
@@ -86,6 +96,25 @@ def test_two_sidecars_on_the_same_instances_neither_deadlock_nor_show_a_hole(
         '(SELECT max(seq) FROM reputation_signal s WHERE s."instanceId" = r."instanceId")',
     )
     assert heads == []
+    evaluated_in_turns(open_store(database_url), sum(tally[2] for tally in tallies))  # type: ignore[index] # as above
+
+
+def evaluated_in_turns(store: SqlStore, evaluations: int) -> None:
+    """Assert that no evaluation overwrote another, and that together they came to the one right result."""
+    now = T0 + BATCHES * 60_000
+    setting = setting_of(1_800_000)
+    EvaluateInstanceHealth(store, setting).due(now)  # what the last to record may have left to the other
+    names = [summary.instance_id for summary in store.instances(None, 100)]
+    with store.reading() as reading:
+        saved = reading.saved(names)
+        for name in names:
+            scratch = fold_all(reading, name, now, setting).state
+            assert saved_from_text(saved[name].state).state == scratch
+            decisions = reading.decisions(DecisionQuery(name, 0, 2 * T0, 1000)).decisions
+            assert sorted(row.arrival for row in decisions) == list(range(1, len(decisions) + 1))
+            assert len({row.id for row in decisions}) == len(decisions)
+    assert len(names) == INSTANCES
+    assert evaluations <= sum(row.version for row in saved.values()) <= evaluations + INSTANCES
 
 
 def cut_connections(url: str) -> None:
