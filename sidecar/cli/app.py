@@ -7,6 +7,7 @@ import typer
 
 from sidecar import __version__
 from sidecar.cli import asking, carrying, keeping
+from sidecar.cli.errors import guarded
 from sidecar.cli.flags import with_settings
 from sidecar.cli.options import ConfigFile, Json
 
@@ -43,22 +44,32 @@ def run(
     single_process: Annotated[
         bool, typer.Option("--single-process", help="worker and recorder in one process; for tiny set-ups")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="log in JSON, as --log-format json")] = False,
     *,
     flags: dict[str, Any],
 ) -> None:
     """Run the sidecar until SIGTERM or Ctrl-C."""
-    from sidecar.cli.run import run_sidecar  # noqa: PLC0415 - see the module's docstring
 
-    sys.exit(run_sidecar(flags, config, single_process=single_process))
+    def body() -> int:
+        from sidecar.cli.run import run_sidecar  # noqa: PLC0415 - see the module's docstring
+
+        given = {**flags, "log_format": "json"} if json else flags
+        return run_sidecar(given, config, single_process=single_process)
+
+    sys.exit(guarded(body))
 
 
 @app.command()
 @with_settings
 def check(config: ConfigFile = None, json: Json = False, *, flags: dict[str, Any]) -> None:
     """Validate the configuration without opening anything; exit 0, or 2 with every fault."""
-    from sidecar.cli.check import check_settings  # noqa: PLC0415 - see the module's docstring
 
-    sys.exit(check_settings(flags, config, as_json=json))
+    def body() -> int:
+        from sidecar.cli.check import check_settings  # noqa: PLC0415 - as above
+
+        return check_settings(flags, config, as_json=json)
+
+    sys.exit(guarded(body))
 
 
 @app.command()
@@ -76,11 +87,13 @@ def demo(
     admin_listen: Annotated[
         str, typer.Option("--admin-listen", help="where metrics, API and page are served")
     ] = "127.0.0.1:0",
+    *,
+    json: Json = False,
 ) -> None:
     """Run a simulated provider and dispatcher with the sidecar between them, and a live table."""
     from sidecar.cli.demo import demonstrate  # noqa: PLC0415 - see the module's docstring
 
-    sys.exit(demonstrate(duration, seed, rate, data_dir, admin_listen))
+    sys.exit(guarded(lambda: demonstrate(duration, seed, rate, data_dir, admin_listen, as_json=json)))
 
 
 for _command in (*asking.COMMANDS, *keeping.COMMANDS):

@@ -3,12 +3,16 @@
 import asyncio
 from pathlib import Path
 
+from rich.console import Console
+
+from sidecar.cli.printing import print_json
 from sidecar.config import environment
+from sidecar.demo.reading import Reading
 from sidecar.demo.run import DemoOptions, run_demo
 
 
 def demonstrate(
-    duration: float | None, seed: int, rate: float, data_dir: str | None, admin_listen: str
+    duration: float | None, seed: int, rate: float, data_dir: str | None, admin_listen: str, *, as_json: bool
 ) -> int:
     """Run the demo; give 0 when the ledger balances and both ends agree with it."""
     options = DemoOptions(
@@ -19,4 +23,11 @@ def demonstrate(
         admin_listen=admin_listen,
         inherited=dict(environment()),
     )
-    return asyncio.run(run_demo(options))
+    if not as_json:
+        return asyncio.run(run_demo(options))
+    return asyncio.run(run_demo(options, Console(stderr=True), _print_end))
+
+
+def _print_end(reading: Reading | None, rows: int | None, problems: list[str]) -> None:
+    ledger = None if reading is None else reading.ledger._asdict()
+    print_json({"ledger": ledger, "timelineRows": rows, "problems": problems})

@@ -75,17 +75,18 @@ def _findings(place: Place) -> Iterator[Finding]:
             )
         return
     yield Finding("configuration", "ok", "every setting is valid")
-    yield from _directory(Path(settings.data_dir).absolute())
+    yield from _directory(Path(settings.data_dir).absolute(), settings.journal_max_bytes)
     yield from _ports(settings)
     skews: list[int] = []
-    for url in sorted({route.upstream for route in settings.all_routes()}):
-        yield _upstream(url, skews)
+    upstreams = {(route.upstream, route.upstream_ca_file) for route in settings.all_routes()}
+    for url, authorities in sorted(upstreams, key=str):
+        yield _upstream(url, authorities, skews)
     yield _clock(skews)
     yield _database(settings)
     yield from _otlp()
 
 
-def _directory(path: Path) -> Iterator[Finding]:
+def _directory(path: Path, journal_max_bytes: int) -> Iterator[Finding]:
     existing = next(one for one in (path, *path.parents) if one.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         remedy = f"run as the owner of {existing}, or name another SIDECAR_DATA_DIR"
@@ -107,6 +108,11 @@ def _directory(path: Path) -> Iterator[Finding]:
             "make room, or lower SIDECAR_JOURNAL_MAX_BYTES; on a full disk facts are lost, traffic is not"
         )
         yield Finding("disk", "failed", f"{size(free)} free for {path}", remedy)
+    elif free < journal_max_bytes:
+        detail = (
+            f"{size(free)} free, the journal may grow to {size(journal_max_bytes)} while the store is away"
+        )
+        yield Finding("disk", "warning", detail, "make room, or lower SIDECAR_JOURNAL_MAX_BYTES")
     else:
         yield Finding("disk", "ok", f"{size(free)} free")
 
@@ -126,11 +132,21 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"port {name}", "ok", f"{listen} is free")
 
 
-def _upstream(url: str, skews: list[int]) -> Finding:
+def _upstream(url: str, authorities: str | None, skews: list[int]) -> Finding:
     """Ask for the head of the base URL: any answer proves that it is reachable."""
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS)
+    host = parts.hostname or ""
+    try:
+        if parts.scheme == "https":
+            trusted = ssl.create_default_context(cafile=authorities)
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, parts.port, timeout=CONNECT_SECONDS, context=trusted
+            )
+        else:
+            connection = http.client.HTTPConnection(host, parts.port, timeout=CONNECT_SECONDS)
+    except (OSError, ssl.SSLError) as error:
+        detail = f"upstream_ca_file {authorities} cannot be used ({_why(error)})"
+        return Finding("upstream", "failed", detail, "name a readable PEM file of authorities", CONFIGURATION)
     try:
         connection.request("HEAD", parts.path or "/")
         response = connection.getresponse()

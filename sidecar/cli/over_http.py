@@ -4,7 +4,7 @@ import http.client
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import msgspec
 
@@ -212,7 +212,7 @@ class HttpAnswers:
                 CONFIGURATION,
             )
         if code in _UNKNOWN:
-            return UnknownInstance("this instance")
+            return UnknownInstance(unquote(path.removeprefix("/v1/instances/").partition("/")[0]))
         if code == "past_retention":
             return PastRetention(path)
         exit_status = UNREACHABLE if status >= 429 else CONFIGURATION if status == 400 else FAILED

@@ -8,8 +8,17 @@ import msgspec
 
 
 def print_json(result: Any) -> None:
-    """Print one JSON value on a line of its own."""
-    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    """Print one JSON value on a line of its own, the same whoever gave it."""
+    sys.stdout.write(msgspec.json.encode(_whole(msgspec.to_builtins(result))).decode() + "\n")
+
+
+def _whole(value: Any) -> Any:
+    """Give whole numbers as such: an answer read from JSON has 3.0 where its maker has 3."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def print_line(text: str = "") -> None:

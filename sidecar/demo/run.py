@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -62,8 +62,14 @@ class _Parts(NamedTuple):
     reader: AdminReader
 
 
-async def run_demo(options: DemoOptions, console: Console | None = None) -> int:
-    """Run the demo until its time is over or a signal comes.
+Told = Callable[[Reading | None, int | None, list[str]], object]
+"""Takes the last reading, the rows of all timelines, and what is wrong."""
+
+
+async def run_demo(
+    options: DemoOptions, console: Console | None = None, told: Told = lambda _reading, _rows, _problems: None
+) -> int:
+    """Run the demo until its time is over or a signal comes; `told` hears how it ended.
 
     Gives 0 when the ledger balances with nothing pending, both ends agree with what they saw, and the
     sidecar ended well; 1 otherwise.
@@ -84,6 +90,7 @@ async def run_demo(options: DemoOptions, console: Console | None = None) -> int:
             console.print(str(error), style="red", markup=False, soft_wrap=True)
             return 1
         problems = summarize(console, reading, stored, ends, code)
+        told(reading, stored, problems)
         for problem in problems:
             console.print(problem, style="red", markup=False, soft_wrap=True)
         if problems:

@@ -1,12 +1,15 @@
 """`sidecar doctor`: every check finds what it is for, and says what to do."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+
+import trustme
 
 from tests.sidecar.cli.commands import Ran, history, run
 
@@ -33,7 +36,7 @@ def doctor(
 
 
 @contextmanager
-def upstream(date: str | None = None) -> Iterator[tuple[str, list[str]]]:
+def upstream(date: str | None = None, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[str]]]:
     """Serve heads; give the base URL and the methods that were asked."""
     methods: list[str] = []
 
@@ -48,10 +51,12 @@ def upstream(date: str | None = None) -> Iterator[tuple[str, list[str]]]:
             """Stay silent."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/base", methods
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/base", methods
     finally:
         server.shutdown()
         server.server_close()
@@ -78,6 +83,34 @@ def test_an_upstream_that_is_away_is_found_with_exit_3(tmp_path: Path) -> None:
     assert ran.status == 3
     assert examined(ran)["upstream"]["status"] == "failed"
     assert "nothing listens there" in examined(ran)["upstream"]["remedy"]
+
+
+def test_a_route_with_its_own_authority_is_trusted(tmp_path: Path) -> None:
+    """What the sidecar would trust is what is asked with; without it the remedy names the setting."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with upstream(tls=context) as (url, _):
+        route = f'name = "d"\ndirection = "dispatch"\nlisten = "127.0.0.1:0"\nupstream = "{url}"\n'
+        for name, line in (("own", f'upstream_ca_file = "{tmp_path / "ca.pem"}"\n'), ("none", "")):
+            (tmp_path / f"{name}.toml").write_text(f"[[routes]]\n{route}{line}")
+        own = run("doctor", "--json", "--config", str(tmp_path / "own.toml"), data_dir=str(tmp_path))
+        none = run("doctor", "--json", "--config", str(tmp_path / "none.toml"), data_dir=str(tmp_path))
+
+    assert examined(own)["upstream"]["status"] == "ok", own.out
+    assert own.status == 0
+    assert none.status == 3
+    assert "upstream_ca_file" in examined(none)["upstream"]["remedy"]
+
+
+def test_too_little_room_for_the_journal_is_warned_about(tmp_path: Path) -> None:
+    """Before the store is away for hours."""
+    with upstream() as (url, _):
+        ran = doctor(tmp_path, url, journal_max_bytes=str(1 << 44))
+
+    assert ran.status == 0
+    assert examined(ran)["disk"]["status"] == "warning"
 
 
 def test_a_taken_port_is_found(tmp_path: Path) -> None:
