@@ -2,9 +2,10 @@
 
 import re
 
+from domain.exchange import TraceContext, Unknown
 from exporters.announced import Evaluation
 from exporters.log import LogSink
-from tests.builders import recorded_signal
+from tests.builders import exchange, recorded_signal
 from tests.telemetry_docs import PAGE, printed
 
 
@@ -34,6 +35,26 @@ def test_every_key_of_a_signal_line_is_documented() -> None:
     assert keys
     for key in keys:
         assert f"`{key.decode()}`" in page
+
+
+def test_every_line_about_an_exchange_is_documented() -> None:
+    """Event names and keys of failed exchanges and of schema drift."""
+    page = PAGE.read_text("utf-8")
+    written: list[bytes] = []
+
+    class Out:
+        def write(self, data: bytes, lines: int = 1) -> None:
+            assert lines == 2
+            written.append(data)
+
+    trace = TraceContext("ab" * 16, "cd" * 8, 1)
+    failed = exchange()._replace(error="TIMEOUT", trace=trace, unknown=(Unknown("event", "x"),))
+    LogSink(Out()).exchanges([failed])
+
+    keys = set(re.findall(rb'"([a-z_]+)":', written[0])) - {b"event"}
+    assert {b"trace_id", b"span_id", b"trace_flags", b"kind"} < keys
+    for word in keys | set(re.findall(rb'"event":"([a-z._]+)"', written[0])):
+        assert f"`{word.decode()}`" in page, word
 
 
 def test_every_field_of_a_decision_is_documented() -> None:

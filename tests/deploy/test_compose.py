@@ -186,6 +186,52 @@ def test_the_kubernetes_sidecar_is_a_native_one_with_probes_and_least_rights() -
     assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
+def of_kind(kind: str) -> dict[str, Any]:
+    """Give the manifest of this kind."""
+    [found] = [document for document in MANIFESTS if document["kind"] == kind]
+    content: dict[str, Any] = found
+    return content
+
+
+def test_manifests_refer_to_each_other_by_names_that_exist() -> None:
+    """Ports, labels, volumes and claims: a misspelt one is found by nobody but an operator at night."""
+    pod = of_kind("Deployment")["spec"]["template"]
+    (sidecar,) = pod["spec"]["initContainers"]
+    named = {port["name"]: port["containerPort"] for port in sidecar["ports"]}
+    service, monitor = of_kind("Service"), of_kind("ServiceMonitor")
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert sidecar[probe]["httpGet"]["port"] in named
+        assert sidecar[probe]["httpGet"]["path"] in ("/readyz", "/healthz")
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == named.keys()
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert {end["port"] for end in monitor["spec"]["endpoints"]} <= {
+        port["name"] for port in service["spec"]["ports"]
+    }
+    assert {mount["name"] for mount in sidecar["volumeMounts"]} == volumes.keys()
+    assert (
+        volumes["data"]["persistentVolumeClaim"]["claimName"]
+        == of_kind("PersistentVolumeClaim")["metadata"]["name"]
+    )
+
+
+def test_the_manifests_settings_form_a_configuration(tmp_path: Path) -> None:
+    """What the pod passes is what `sidecar check` accepts, and its ports are the ones it names."""
+    (sidecar,) = of_kind("Deployment")["spec"]["template"]["spec"]["initContainers"]
+    token = tmp_path / "admin-token"
+    token.write_text("a-token-of-sufficient-length")
+    environment = {entry["name"]: entry["value"] for entry in sidecar["env"]}
+    environment["SIDECAR_ADMIN_TOKEN_FILE"] = str(token)
+
+    settings = load(None, environment).settings
+
+    ports = {port["name"]: port["containerPort"] for port in sidecar["ports"]}
+    assert settings.webhook_listen.endswith(f":{ports['webhook']}")
+    assert settings.admin_listen.endswith(f":{ports['admin']}")
+
+
 def test_the_image_copies_what_exists_and_runs_as_nobody() -> None:
     """No engine runs where this is built, so at least its words are checked."""
     text = (ROOT / "Dockerfile").read_text("utf-8")
