@@ -40,13 +40,18 @@ class DataDirError(Exception):
 
 
 class DataDir:
-    """Paths and small files of one data directory. Making one creates the directory."""
+    """Paths and small files of one data directory. Making one creates the directory.
+
+    A directory of another owner keeps its mode: a mounted volume may be ours by its group only (Kubernetes'
+    fsGroup). What is in it is private in any case.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
+            if self.path.stat().st_uid == os.geteuid():
+                self.path.chmod(0o700)
             with tempfile.TemporaryFile(dir=self.path):
                 pass  # whether files can be made is only known by making one
         except OSError as error:

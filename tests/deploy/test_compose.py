@@ -211,10 +211,8 @@ def test_manifests_refer_to_each_other_by_names_that_exist() -> None:
         port["name"] for port in service["spec"]["ports"]
     }
     assert {mount["name"] for mount in sidecar["volumeMounts"]} == volumes.keys()
-    assert (
-        volumes["data"]["persistentVolumeClaim"]["claimName"]
-        == of_kind("PersistentVolumeClaim")["metadata"]["name"]
-    )
+    claim = of_kind("PersistentVolumeClaim")["metadata"]["name"]
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == claim
 
 
 def test_the_manifests_settings_form_a_configuration(tmp_path: Path) -> None:

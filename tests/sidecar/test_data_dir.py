@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +23,29 @@ def test_the_directory_is_private_also_when_it_was_not(tmp_path: Path) -> None:
     DataDir(path)
 
     assert mode(path) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory of somebody else")
+def test_a_volume_that_is_ours_by_its_group_is_usable_and_its_files_private() -> None:
+    """Kubernetes mounts a volume as root's, with the pod's group: its mode is not ours to change."""
+    nobody = 65_534
+    with tempfile.TemporaryDirectory() as made:
+        os.chmod(made, 0o755)  # noqa: PTH101 - nobody has to pass through
+        volume = Path(made) / "volume"
+        volume.mkdir()
+        os.chown(volume, 0, nobody)
+        volume.chmod(0o2770)
+        DataDir(Path(made) / "own").sidecar_id()  # nobody may not load modules from where we have ours
+        os.setegid(nobody)
+        os.seteuid(nobody)
+        try:
+            DataDir(volume).sidecar_id()
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+        assert mode(volume) == 0o2770
+        assert {mode(path) for path in volume.iterdir()} == {0o600}
 
 
 def test_small_files_are_private(tmp_path: Path) -> None:
