@@ -32,12 +32,18 @@ class Numbered:
 
 
 class Load:
-    """Sends on a few connections until told to stop; keeps every id it was given and every failure."""
+    """Sends on a few connections until told to stop; keeps every id it was given and every failure.
 
-    def __init__(self, address: str, connections: int = 4) -> None:
+    Args:
+        connections: at once.
+        reuse: send again on a connection; else each send has one of its own.
+    """
+
+    def __init__(self, address: str, connections: int = 4, *, reuse: bool = True) -> None:
         self.ids: list[str] = []
         self.failures: list[str] = []
         self._address = address
+        self._reuse = reuse
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(connections)]
         for thread in self._threads:
@@ -54,7 +60,7 @@ class Load:
                     self.ids.append(json.loads(body)["data"]["message_id"])
                 else:
                     self.failures.append(f"{answer.status} {body!r}")
-                if answer.headers.get("Connection") == "close":
+                if not self._reuse or answer.headers.get("Connection") == "close":
                     connection.close()
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(repr(error))
@@ -68,8 +74,8 @@ class Load:
 
 
 @contextmanager
-def load(address: str, connections: int = 4) -> Iterator[Load]:
-    running = Load(address, connections)
+def load(address: str, connections: int = 4, *, reuse: bool = True) -> Iterator[Load]:
+    running = Load(address, connections, reuse=reuse)
     try:
         yield running
     finally:

@@ -132,18 +132,25 @@ def test_a_second_sigterm_ends_everything_now(tmp_path: Path) -> None:
         gateway.gate.set()
 
 
-def test_a_newer_sidecar_takes_the_sockets_over_without_a_failed_request(tmp_path: Path) -> None:
-    """Two restarts on one data directory under load: not one failure, every id recorded once."""
-    settings = {"dispatch_listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0"}
+@pytest.mark.parametrize(
+    ("workers", "reuse"),
+    [("213", True), ("11", False)],
+    ids=["other-counts-of-workers", "a-connection-each"],
+)
+def test_a_newer_sidecar_takes_the_sockets_over_without_a_failed_request(
+    tmp_path: Path, workers: str, reuse: bool
+) -> None:
+    """Restarts in a row on one data directory under load: not one failure, every id recorded once."""
     with origin(Numbered()) as gateway, contextlib.ExitStack() as stack:
-        running = stack.enter_context(sidecar(tmp_path, provider_url=gateway.url, **settings))
-        sends = stack.enter_context(load(running.listeners["dispatch"]))
-        for _ in range(2):
+        running = stack.enter_context(sidecar(tmp_path, provider_url=gateway.url, workers=workers[0]))
+        sends = stack.enter_context(load(running.listeners["dispatch"], reuse=reuse))
+        for count in workers[1:]:
             until(grown(sends, 100))
-            heir = stack.enter_context(sidecar(tmp_path, provider_url=gateway.url, **settings))
+            heir = stack.enter_context(sidecar(tmp_path, provider_url=gateway.url, workers=count))
             assert heir.listeners == running.listeners
             assert running.wait() == 0
             running = heir
+        until(grown(sends, 100))
         sends.stop()
         until(lambda: set(sends.ids) <= set(recorded_ids(running)))
         ids = recorded_ids(running)
