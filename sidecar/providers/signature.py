@@ -11,6 +11,16 @@ import msgspec
 from sidecar.exchange import Exchange, Signature
 
 BEARER: Final = b"bearer "
+AMBIGUOUS: Final = b"?"
+"""Stands for a field that came twice: whichever the dispatcher reads, it must not be one we did not check."""
+
+
+def sole_header(exchange: Exchange, name: bytes) -> bytes | None:
+    """Give the one field of this lower-case name; AMBIGUOUS where there are several, None without one."""
+    found = [value for key, value in exchange.request_headers if key.lower() == name]
+    if len(found) > 1:
+        return AMBIGUOUS
+    return found[0] if found else None
 
 
 class SharedSecret:
@@ -23,7 +33,7 @@ class SharedSecret:
     """
 
     def __init__(self, exchange: Exchange, names: Sequence[bytes], secret: bytes) -> None:
-        given = next((v for name in names if (v := exchange.request_header(name)) is not None), None)
+        given = next((v for name in names if (v := sole_header(exchange, name)) is not None), None)
         if given is not None and given[: len(BEARER)].lower() == BEARER:
             given = given[len(BEARER) :].strip()
         if given is None:
@@ -96,7 +106,7 @@ def signed_token(exchange: Exchange, secret: bytes) -> Fixed | None:
     Returns:
         None where the head holds no token of three parts.
     """
-    given = exchange.request_header(b"authorization") or b""
+    given = sole_header(exchange, b"authorization") or b""
     parts = given[len(BEARER) :].strip().split(b".")
     if given[: len(BEARER)].lower() != BEARER or len(parts) != 3 or len(given) > TOKEN_MAX:
         return None

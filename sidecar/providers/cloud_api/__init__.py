@@ -13,7 +13,7 @@ from sidecar.providers.cloud_api.callbacks import read_callback
 from sidecar.providers.cloud_api.calls import read_call
 from sidecar.providers.codes import CodeTable
 from sidecar.providers.contract import Reader, Reading
-from sidecar.providers.signature import BodyHmac, Fixed
+from sidecar.providers.signature import BodyHmac, Fixed, sole_header
 
 NAME: Final = "cloud_api"
 _SCHEME: Final = b"sha256="
@@ -40,7 +40,7 @@ class CloudApi:
         """
         if exchange.method == b"GET":
             return None
-        given = exchange.request_header(b"x-hub-signature-256")
+        given = sole_header(exchange, b"x-hub-signature-256")
         if given is None:
             return Fixed(Signature.MISSING)
         if not given.startswith(_SCHEME):

@@ -55,7 +55,7 @@ _SENT_STATUSES: Final = frozenset({"accepted", "held_for_quality_assessment"})
 
 
 class _Request(msgspec.Struct, frozen=True, gc=False):
-    to: str | None = None
+    to: str | int | None = None
     type: str | None = None
     status: str | None = None
     message_id: str | None = None
@@ -139,7 +139,7 @@ def _asked(call: Call, request: _Request) -> Call:
     kind = request.type or "text"
     return call._replace(
         route=call.route._replace(action=_ACTION_OF.get(kind, Action.SEND_TEXT)),
-        chat=place(request.to, is_group=request.recipient_type == GROUP),
+        chat=place(str(request.to or ""), is_group=request.recipient_type == GROUP),
         message_type=TYPE_OF.get(kind, media.OTHER),
     )
 

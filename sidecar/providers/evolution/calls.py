@@ -15,7 +15,12 @@ from sidecar.providers.evolution.types import QUIET_STATES, STATE_OF, STATUS_NAM
 from sidecar.providers.outcome import Call
 from sidecar.providers.routes import Routes, Row, any_method, unknown_call
 
-_OTHER_GROUPS: Final = ("instance", "chat", "group", "call", "label", "webhook", "settings", "template")
+_GROUPS: Final = (
+    "business", "call", "chat", "chatwoot", "dify", "event", "flowise", "group", "instance", "label",
+    "message", "n8n", "openai", "proxy", "rabbitmq", "settings", "sqs", "template", "typebot", "webhook",
+    "websocket",
+)  # fmt: skip
+"""Groups whose calls end in the instance's name: any of them may meet a rate limit (R3)."""
 
 ROUTES: Final = Routes(
     (
@@ -39,10 +44,10 @@ ROUTES: Final = Routes(
         Row("POST", "/instance/restart/{instance}", Action.CONNECT),
         Row("GET", "/instance/connectionState/{instance}", Action.GET_STATUS),
         Row("DELETE", "/instance/logout/{instance}", Action.LOGOUT),
-        Row("POST", "/message/{kind}/{instance}", Action.OTHER),
         Row("POST", "/instance/create", Action.OTHER),
         Row("GET", "/instance/fetchInstances", Action.OTHER),
-        *any_method(*(f"/{group}/{{call}}/{{instance}}" for group in _OTHER_GROUPS)),
+        *any_method(*(f"/{group}/{{call}}/{{instance}}" for group in _GROUPS)),
+        Row("POST", "/message/{kind}/{instance}", Action.OTHER),
     ),
     ignore_case=True,  # Express
 )
@@ -165,6 +170,8 @@ def _read_send(exchange: Exchange, call: Call) -> Reading:
     if key is None or not key.id:
         return Reading(outcome.not_sent(call, _refusal_code(exchange)), template, (), fault)
     place = phone_first(key.remote_jid, key.remote_jid_alt)  # the corrected JID: ninth digit, LID
+    if place.unheard:
+        return Reading([], template, (), fault)
     call = call._replace(
         chat=place if place.jid else target,
         message_type=kind or message_type(answer.message_type) or call.message_type,

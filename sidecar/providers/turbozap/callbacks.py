@@ -60,7 +60,7 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
     status: str | None = None
     timestamp: str | float | None = None
     code: str | int | None = None
-    error: str | None = None
+    error: object = None
 
 
 class _State(msgspec.Struct, frozen=True, gc=False):
@@ -153,7 +153,8 @@ def _read_receipt(callback: Callback, data: Json) -> Reading:
     context: Context = {"event": callback.event, "status": status or ""}
     if kind is not EventType.MESSAGE_FAILED:
         return _one(callback, message, kind, place, context)
-    code = engine_code(message.error) or (None if message.code is None else str(message.code))
+    text = message.error if isinstance(message.error, str) else None
+    code = engine_code(text) or (None if message.code is None else str(message.code))
     if code is not None:
         add_code(context, code, callback.codes)
     failed = _one(callback, message, kind, place, context)

@@ -19,7 +19,10 @@ from sidecar.providers.routes import Route, Routes, Row, any_method, unknown_cal
 _SEND = "/message/{instance}/"
 _PRESENCE = "/presence/{instance}/"
 _INSTANCE = "/instance/{instance}"
-_OTHER_GROUPS: Final = ("group", "contact", "profile", "call", "stats", "webhook")
+_GROUPS: Final = (
+    "call", "contact", "group", "instance", "message", "presence", "profile", "stats", "webhook",
+)  # fmt: skip
+"""Groups whose calls name an instance: any of them may meet a rate limit (R3)."""
 
 ROUTES: Final = Routes(
     (
@@ -48,7 +51,7 @@ ROUTES: Final = Routes(
         Row("POST", _SEND + "{kind}", Action.OTHER),
         Row("POST", "/instance/create", Action.OTHER),
         Row("GET", "/instance/list", Action.OTHER),
-        *any_method(_INSTANCE, *(f"/{group}/{{instance}}/{{...}}" for group in _OTHER_GROUPS)),
+        *any_method(_INSTANCE, *(f"/{group}/{{instance}}/{{...}}" for group in _GROUPS)),
     ),
     # The server has `presence` only under /api; its client leaves /api to the base URL (notes 1.4).
     prefixes=("", "/api"),
@@ -66,8 +69,8 @@ _SENT_STATUSES: Final = frozenset({"sent", "pending", "queued"})
 
 
 class _Request(msgspec.Struct, frozen=True, gc=False):
-    to: str | None = None
-    phone: str | None = None
+    to: str | int | None = None
+    phone: str | int | None = None
     mime_type: str | None = None
 
 
@@ -147,7 +150,12 @@ def _asked(request: _Request | Fault, route: Route) -> tuple[Chat, str | None]:
     message_type = route.message_type
     if isinstance(request, Fault):
         return NO_CHAT, message_type or media.OTHER
-    return chat(request.to or request.phone), message_type or media.of_mime(request.mime_type)
+    return _chat(request), message_type or media.of_mime(request.mime_type)
+
+
+def _chat(request: _Request) -> Chat:
+    named = request.to or request.phone
+    return chat(named if isinstance(named, str) else str(named)) if named else NO_CHAT
 
 
 def _read_answer(exchange: Exchange, call: Call) -> Reading:
@@ -165,7 +173,7 @@ def _read_answer(exchange: Exchange, call: Call) -> Reading:
     if route.action is Action.SET_PRESENCE:
         set_to = data.presence or route.presence
         shown = set_to if set_to in _PRESENCES else "other"
-        call = call._replace(chat=chat(data.chat))
+        call = call._replace(chat=_presence_chat(exchange, data))
         return Reading(
             outcome.presence_set(call, shown), route.template, _drifted("presence", shown, data.presence)
         )
@@ -173,6 +181,15 @@ def _read_answer(exchange: Exchange, call: Call) -> Reading:
         status = data.status if data.status in STATE_OF or data.status in _QUIET_STATES else None
         return Reading(outcome.logged_out(call, status), route.template)
     return _read_state(call, data)
+
+
+def _presence_chat(exchange: Exchange, data: _Data) -> Chat:
+    """Give the chat the answer names, else the one that was asked for."""
+    place = chat(data.chat)
+    if place.jid is not None:
+        return place
+    request = decoded(_REQUEST, exchange.request_body)
+    return NO_CHAT if isinstance(request, Fault) else _chat(request)
 
 
 def _read_state(call: Call, data: _Data) -> Reading:

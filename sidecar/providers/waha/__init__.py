@@ -1,8 +1,9 @@
 """WAHA: a Node gateway over four engines (WEBJS, WPP, NOWEB, GOWS), whose answers differ.
 
 Read in source: tree of 2024-10, single files up to about 2026.8; release notes 2026.8.1; documentation pages
-"Events", "Sessions", "Send messages". Provider notes, section 3. `calls.py` reads what the dispatcher
-asks, `callbacks.py` what the gateway tells, `ids.py` has the serialized message id and the states of both.
+"Events", "Sessions", "Send messages". Provider notes, section 3. `calls.py` reads what the dispatcher asks
+by the paths of `table.py`, `callbacks.py` what the gateway tells, `ids.py` has the serialized message id and
+the states of both.
 """
 
 from typing import Final
@@ -11,7 +12,7 @@ from domain.words import Direction
 from sidecar.exchange import Exchange, Signature, Verification
 from sidecar.providers.codes import CodeTable
 from sidecar.providers.contract import Reader, Reading
-from sidecar.providers.signature import BodyHmac, Fixed
+from sidecar.providers.signature import BodyHmac, Fixed, sole_header
 from sidecar.providers.waha.callbacks import read_callback
 from sidecar.providers.waha.calls import read_call
 
@@ -37,10 +38,10 @@ class Waha:
 
         Version 2 signs `<X-Webhook-Timestamp>.<body>`, so that an old callback cannot be sent again as new.
         """
-        given = exchange.request_header(b"x-webhook-hmac")
-        algorithm = exchange.request_header(b"x-webhook-hmac-algorithm") or b"sha512"
-        version = exchange.request_header(b"x-webhook-hmac-version") or b"1"
-        stamp = exchange.request_header(b"x-webhook-timestamp")
+        given = sole_header(exchange, b"x-webhook-hmac")
+        algorithm = sole_header(exchange, b"x-webhook-hmac-algorithm") or b"sha512"
+        version = sole_header(exchange, b"x-webhook-hmac-version") or b"1"
+        stamp = sole_header(exchange, b"x-webhook-timestamp")
         if given is None:
             return Fixed(Signature.MISSING)
         if algorithm.lower() != b"sha512" or version not in (b"1", b"2") or (version == b"2" and not stamp):

@@ -43,6 +43,9 @@ _WEBJS_TYPES: Final = {
     "ptt": media.AUDIO,
     "document": media.DOCUMENT,
     "sticker": media.STICKER,
+    # A location's body is its picture, a contact's its card: neither is a text.
+    **dict.fromkeys(("location", "vcard", "multi_vcard", "poll_creation", "list", "product"), media.OTHER),
+    **dict.fromkeys(("list_response", "buttons_response", "template_button_reply", "order"), media.OTHER),
 }
 
 
@@ -85,8 +88,8 @@ class _Message(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     to: str | None = None
     from_me: bool | None = None
     has_media: bool | None = None
-    media: _File | None = None
-    body: str | None = None
+    media: msgspec.Raw = msgspec.Raw(b"null")
+    body: msgspec.Raw = msgspec.Raw(b"null")
     ack: int | None = None
     ack_name: str | None = None
     error: _Error | str | None = None
@@ -104,6 +107,8 @@ class _Webjs(msgspec.Struct, frozen=True, gc=False):
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _MESSAGE: Final = msgspec.json.Decoder(_Message)
 _SESSION: Final = msgspec.json.Decoder(_Session)
+_FILE: Final = msgspec.json.Decoder(_File | None)
+_EMPTY: Final = frozenset({b"null", b'""'})
 _ME: Final = msgspec.json.Decoder(_Me | None)
 _WEBJS: Final = msgspec.json.Decoder(_Webjs)
 
@@ -186,9 +191,10 @@ def _message_type(message: _Message) -> str:
     webjs = narrowed(_WEBJS, message.engine)
     if not isinstance(webjs, Fault) and webjs.type in _WEBJS_TYPES:
         return _WEBJS_TYPES[webjs.type]
-    if message.media is not None or message.has_media:
-        return media.of_mime(message.media.mimetype if message.media else None)
-    return media.TEXT if message.body else media.OTHER
+    file = narrowed(_FILE, message.media)
+    if isinstance(file, _File) or message.has_media:
+        return media.of_mime(file.mimetype if isinstance(file, _File) else None)
+    return media.OTHER if bytes(message.body) in _EMPTY else media.TEXT
 
 
 def _read_ack(callback: _Callback) -> Reading:

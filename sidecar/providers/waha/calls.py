@@ -13,55 +13,14 @@ from sidecar.providers.chat import Chat, chat, first_chat, phone_first
 from sidecar.providers.codes import Code, engine_code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
 from sidecar.providers.outcome import Call
-from sidecar.providers.routes import Match, Routes, Row, any_method, query, unknown_call
+from sidecar.providers.routes import Match, query, unknown_call
 from sidecar.providers.waha.ids import QUIET_STATES, STATE_OF, SerializedId, message_id
+from sidecar.providers.waha.table import ROUTES
 
 DEFAULT_SESSION: Final = "default"
-_OTHER_PARTS: Final = ("auth", "chats", "contacts", "groups", "status", "channels", "labels", "profile")
-
-ROUTES: Final = Routes(
-    (
-        Row("POST", "/api/sendText", Action.SEND_TEXT, media.TEXT),
-        Row("GET", "/api/sendText", Action.SEND_TEXT, media.TEXT),
-        Row("POST", "/api/sendImage", Action.SEND_MEDIA, media.IMAGE),
-        Row("POST", "/api/sendFile", Action.SEND_MEDIA),
-        Row("POST", "/api/sendVideo", Action.SEND_MEDIA, media.VIDEO),
-        Row("POST", "/api/sendVoice", Action.SEND_AUDIO, media.AUDIO),
-        Row("PUT", "/api/reaction", Action.SEND_REACTION, media.REACTION),
-        Row("POST", "/api/reaction", Action.SEND_REACTION, media.REACTION),  # the docs' feature table
-        Row("POST", "/api/sendPoll", Action.SEND_TEXT, media.OTHER),
-        Row("POST", "/api/sendLocation", Action.SEND_TEXT, media.OTHER),
-        Row("POST", "/api/sendContactVcard", Action.SEND_TEXT, media.OTHER),
-        Row("POST", "/api/sendLinkPreview", Action.SEND_TEXT, media.TEXT),
-        Row("POST", "/api/send/link-custom-preview", Action.SEND_TEXT, media.TEXT),
-        Row("POST", "/api/sendButtons", Action.SEND_TEXT, media.OTHER),
-        Row("POST", "/api/sendList", Action.SEND_TEXT, media.OTHER),
-        Row("POST", "/api/forwardMessage", Action.SEND_TEXT, media.OTHER),
-        Row("POST", "/api/reply", Action.SEND_TEXT, media.TEXT),
-        Row("POST", "/api/startTyping", Action.SET_PRESENCE, presence="typing"),
-        Row("POST", "/api/stopTyping", Action.SET_PRESENCE, presence="paused"),
-        Row("POST", "/api/{session}/presence", Action.SET_PRESENCE),
-        Row("POST", "/api/sendSeen", Action.MARK_AS_READ),
-        Row("POST", "/api/{session}/chats/{chatId}/messages/read", Action.MARK_AS_READ),
-        Row("POST", "/api/sessions/{session}/start", Action.CONNECT),
-        Row("POST", "/api/sessions/{session}/restart", Action.CONNECT),
-        Row("GET", "/api/{session}/auth/qr", Action.GET_QRCODE),
-        Row("GET", "/api/sessions/{session}", Action.GET_STATUS),
-        Row("POST", "/api/sessions/{session}/logout", Action.LOGOUT),
-        Row("GET", "/api/sessions", Action.OTHER),
-        Row("POST", "/api/sessions", Action.OTHER),
-        Row("PUT", "/api/sessions/{session}", Action.OTHER),
-        Row("DELETE", "/api/sessions/{session}", Action.OTHER),
-        Row("POST", "/api/{kind}", Action.OTHER),
-        *any_method(
-            "/api/sessions/{session}/{...}", *(f"/api/{{session}}/{part}/{{...}}" for part in _OTHER_PARTS)
-        ),
-    ),
-    ignore_case=True,  # Express; `/api/sendtext` is seen in issue 1644
-)
-
 _PRESENCES: Final = frozenset({"online", "offline", "typing", "recording", "paused"})
 _ASK_BY_BODY: Final = SENDS | {Action.SET_PRESENCE, Action.MARK_AS_READ}
+_KIND: Final = "kind"
 _UNREADY_STATES: Final = frozenset({"WORKING", "FAILED", "STOPPED"})
 """States a 422 states as a fact; SCAN_QR_CODE and STARTING there give none (notes 3.2)."""
 _TEXTS_MAX: Final = 16
@@ -74,7 +33,7 @@ class _File(msgspec.Struct, frozen=True, gc=False):
 class _Request(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     session: str | None = None
     chat_id: str | None = None
-    phone: str | None = None
+    phone: str | int | None = None
     message_id: str | None = None
     message_ids: list[str] | None = None
     presence: str | None = None
@@ -147,7 +106,10 @@ def _asked(exchange: Exchange, match: Match) -> tuple[_Request | None, Fault | N
         None for a request that names neither, and for one that cannot be read, with its fault.
     """
     if match.route.action not in _ASK_BY_BODY:
-        return None, None
+        if _KIND not in match.route.names:
+            return None, None
+        other = decoded(_REQUEST, exchange.request_body)
+        return (None, None) if isinstance(other, Fault) else (other, None)
     if exchange.method == b"GET":
         fields = query(exchange.target)
         return _Request(session=fields.get("session"), phone=fields.get("phone")), None
@@ -215,7 +177,9 @@ def _code(refusal: _Refusal) -> str | None:
 def _addressed(call: Call, request: _Request) -> Call:
     """Add chat and message type as the request tells them; a reaction names its chat in the message id."""
     named = message_id(request.message_id).chat if call.route.action is Action.SEND_REACTION else None
-    place = named if named is not None and named.jid else first_chat(request.chat_id, request.phone)
+    place = (
+        named if named is not None and named.jid else first_chat(request.chat_id, str(request.phone or ""))
+    )
     kind = call.route.message_type or (media.of_mime(request.file.mimetype) if request.file else media.OTHER)
     return call._replace(chat=place, message_type=kind)
 
@@ -236,6 +200,8 @@ def _read_send(call: Call, request: _Request) -> Reading:
     if found is None and call.route.action is not Action.SEND_REACTION:
         return Reading([], template, (), Fault.BODY_EMPTY if answer is None else Fault.DATA_MISSING)
     # Engine WEBJS may answer a reaction with nothing: there 2xx is success without an id (notes 3.2).
+    if place.unheard:
+        return Reading([], template)
     return Reading(outcome.sent(call._replace(chat=place) if place.jid else call, found), template)
 
 
@@ -262,9 +228,13 @@ def _read_mark(call: Call, match: Match, request: _Request) -> Reading:
     place = first_chat(match.value("chatId"), request.chat_id)
     if place.unheard:
         return Reading([], call.route.template)
-    call = call._replace(chat=place)
     named = [request.message_id] if request.message_id else request.message_ids
-    events = [outcome.marked_read(call, message_id(given).id) for given in named or (None,)]
+    read = [message_id(given) for given in named or (None,)]
+    events = [
+        outcome.marked_read(call._replace(chat=place if place.jid else one.chat), one.id)
+        for one in read
+        if not one.chat.unheard
+    ]
     return Reading(events, call.route.template)
 
 

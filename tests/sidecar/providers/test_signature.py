@@ -92,6 +92,48 @@ def test_meta_signs_the_body(cloud_api: Reader) -> None:
     assert outcome(cloud_api, {}, escaped) is Signature.MISSING
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "good"),
+    [
+        ("waha", b"X-Webhook-Hmac", sha("sha512", BODY)),
+        ("cloud_api", b"X-Hub-Signature-256", "sha256=" + sha("sha256", BODY)),
+        ("turbozap", b"X-Webhook-Secret", SECRET.decode()),
+        ("evolution", b"Authorization", "Bearer " + SECRET.decode()),
+    ],
+)
+def test_headers_of_every_kind(request: pytest.FixtureRequest, name: str, field: bytes, good: str) -> None:
+    """Letter case of the name does not matter; of two fields none counts, nor one of a wrong length."""
+    reader: Reader = request.getfixturevalue(name)
+
+    def judged(*fields: tuple[bytes, str]) -> Signature:
+        exchange = callback(BODY)
+        exchange.request_headers = [(key, value.encode()) for key, value in fields]
+        verification = reader.verification(exchange, SECRET)
+        assert verification is not None
+        verification.feed(BODY)
+        return verification.finish()
+
+    assert judged((field.upper(), good)) is judged((field.lower(), good)) is Signature.VALID
+    assert judged((field, good), (field, "other")) is Signature.INVALID
+    assert judged((field, "other"), (field.lower(), good)) is Signature.INVALID
+    assert judged((field, good), (field, good)) is Signature.INVALID
+    for bad in (good[:-1], good + "0", good[1:], "z" * len(good), "", " ", "\xff" * 8, good * 2):
+        assert judged((field, bad)) is Signature.INVALID, bad
+    assert judged((b"X-Other", good)) is Signature.MISSING
+
+
+@pytest.mark.parametrize("name", ["waha", "cloud_api"])
+def test_an_empty_body_is_signed_too(request: pytest.FixtureRequest, name: str) -> None:
+    """A digest of nothing is a digest."""
+    headers = {
+        "waha": {"X-Webhook-Hmac": sha("sha512", b"")},
+        "cloud_api": {"X-Hub-Signature-256": "sha256=" + sha("sha256", b"")},
+    }[name]
+
+    assert outcome(request.getfixturevalue(name), headers, b"") is Signature.VALID
+    assert outcome(request.getfixturevalue(name), headers, b" ") is Signature.INVALID
+
+
 def test_the_handshake_is_not_signed(cloud_api: Reader) -> None:
     """The dispatcher checks its token."""
     assert cloud_api.verification(callback(None, method="GET"), SECRET) is None

@@ -350,3 +350,21 @@ def test_a_new_kind_of_message_is_drift(evolution: Reader) -> None:
     reading = told(evolution, call("POST", "/message/sendHologram/loja", TO, 201, sent()))
 
     assert (reading.signals, reading.unknown) == ([], [("action", "sendHologram")])
+
+
+def test_an_upload_whose_answer_names_a_story_says_nothing(evolution: Reader) -> None:
+    """R13, told by the answer alone."""
+    answer = {"key": {"remoteJid": "status@broadcast", "fromMe": True, "id": "A"}}
+    upload = call("POST", "/message/sendMedia/v", b"--x", 201, answer, request_type="multipart/form-data")
+
+    assert told(evolution, upload).signals == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/proxy/set/v", "/typebot/start/v", "/message/unknown/v", "/websocket/set/v"]
+)
+def test_any_call_that_names_its_instance_may_meet_a_rate_limit(evolution: Reader, path: str) -> None:
+    """R3: alone."""
+    read = told(evolution, call("POST", path, {}, 429, None))
+
+    assert (read.one.type.value, read.one.instance_id) == ("RATE_LIMIT_HIT", "v")

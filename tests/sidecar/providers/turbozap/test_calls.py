@@ -469,7 +469,7 @@ def test_logout_disconnects(turbozap: Reader, answer: Json, status: str | None, 
         ("GET", "/instance/v", "/instance/{instance}"),
         ("DELETE", "/instance/v", "/instance/{instance}"),
         ("PUT", "/instance/v", "/instance/{instance}"),
-        ("GET", "/message/v/text", "_OTHER"),
+        ("GET", "/message/v/text", "/message/{instance}/{...}"),
         ("POST", "/Message/v/text", "_OTHER"),
         ("POST", "/api/group/v/create", "/api/group/{instance}/{...}"),
         ("GET", "/stats/v/a/b", "/stats/{instance}/{...}"),
@@ -516,3 +516,34 @@ def test_a_429_on_another_call_comes_alone(turbozap: Reader, path: str) -> None:
         "vendas-01",
         "OTHER",
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "jid"),
+    [
+        ({"presence": "composing", "chat": "5511900000002@s.whatsapp.net"}, "5511900000002@s.whatsapp.net"),
+        ({"presence": "composing"}, "5511900000001@s.whatsapp.net"),
+    ],
+)
+def test_the_chat_of_a_presence_is_the_answers_else_the_requests(
+    turbozap: Reader, answer: Json, jid: str
+) -> None:
+    """The answer's word wins."""
+    done = {"success": True, "data": answer}
+
+    read = told(turbozap, call("POST", "/presence/v/composing", {"to": "5511900000001"}, 200, done))
+
+    assert read.one.remote_jid == jid
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/message/v/history"), ("DELETE", "/api/instance/v/x"), ("GET", "/presence/v/x")],
+)
+def test_any_call_that_names_its_instance_may_meet_a_rate_limit(
+    turbozap: Reader, method: str, path: str
+) -> None:
+    """R3: alone."""
+    read = told(turbozap, call(method, path, None, 429, None))
+
+    assert (read.one.type.value, read.one.instance_id) == ("RATE_LIMIT_HIT", "v")

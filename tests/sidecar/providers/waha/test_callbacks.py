@@ -71,6 +71,10 @@ def test_a_message_is_a_reply_or_one_of_ours(
         ({"hasMedia": True, "_data": {"type": "sticker"}}, "sticker"),
         ({"body": "hi", "_data": {"type": "gp2"}}, "text"),
         ({"body": "hi", "_data": [1]}, "text"),
+        ({"body": "/9j/4AAQ", "_data": {"type": "location"}}, "other"),
+        ({"body": "BEGIN:VCARD", "_data": {"type": "vcard"}}, "other"),
+        ({"body": {"x": 1}, "media": "none"}, "text"),
+        ({"body": None, "media": ["x"]}, "other"),
     ],
 )
 def test_message_types(waha: Reader, more: Json, message_type: str) -> None:

@@ -374,3 +374,37 @@ def test_an_id_that_names_a_chat_is_no_message_id(waha: Reader, value: str) -> N
     reading = told(waha, call("POST", "/api/sendText", TO, 201, {"id": value}))
 
     assert (reading.signals, reading.fault) == ([], "data_missing")
+
+
+def test_a_reading_takes_its_chat_from_the_message_where_none_is_named(waha: Reader) -> None:
+    """The serialized id holds it; a story's is left out."""
+    asked = {"session": "s", "messageIds": ["false_5511900000001@c.us_A", "false_status@broadcast_B"]}
+
+    read = told(waha, call("POST", "/api/sendSeen", asked, 201, {}))
+
+    assert (read.one.remote_jid, read.one.message_id) == ("5511900000001@s.whatsapp.net", "A")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked"),
+    [
+        ("POST", "/api/sendPollVote", {"session": "s"}),
+        ("GET", "/api/s/lids/pn/5511900000001", None),
+        ("POST", "/api/s/events", {}),
+        ("GET", "/api/s/presence/5511900000001%40c.us", None),
+        ("POST", "/api/sessions/s/stop", None),
+    ],
+)
+def test_any_call_may_meet_a_rate_limit(waha: Reader, method: str, path: str, asked: Json) -> None:
+    """R3: alone, about the session that the path or the body names."""
+    read = told(waha, call(method, path, asked, 429, None))
+
+    assert (read.one.type.value, read.one.instance_id) == ("RATE_LIMIT_HIT", "s")
+    assert "5511900000001" not in repr(read)
+
+
+def test_a_send_whose_answer_names_a_channel_says_nothing(waha: Reader) -> None:
+    """R13, told by the answer alone."""
+    asked = {"session": "s", "text": "x"}
+
+    assert told(waha, call("POST", "/api/sendText", asked, 201, {"id": "true_1@newsletter_A"})).signals == []
