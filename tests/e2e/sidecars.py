@@ -49,8 +49,7 @@ class Origin:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                seen = Seen(self.command, self.path, self.headers.items(), self.rfile.read(length))
+                seen = Seen(self.command, self.path, self.headers.items(), self.whole_body())
                 origin.seen.append(seen)
                 reply = answer(seen)
                 self.send_response_only(reply.status)
@@ -59,6 +58,17 @@ class Origin:
                 self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
                 self.wfile.write(reply.body)
+
+            def whole_body(self) -> bytes:
+                """Read it to its end: who answers before may find the rest cut off."""
+                if self.headers.get("Transfer-Encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                pieces = []
+                while size := int(self.rfile.readline(), 16):
+                    pieces.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(pieces)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the library's names
 

@@ -14,6 +14,7 @@ _PARTS: Final = (
 
 ROUTES: Final = Routes(
     (
+        *any_method(*(f"/api/{{session}}/{part}" for part in _PARTS)),
         Row("POST", "/api/sendText", Action.SEND_TEXT, media.TEXT),
         Row("GET", "/api/sendText", Action.SEND_TEXT, media.TEXT),
         Row("POST", "/api/sendImage", Action.SEND_MEDIA, media.IMAGE),
