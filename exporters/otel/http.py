@@ -7,6 +7,7 @@ OTEL_EXPORTER_OTLP_HEADERS says who asks.
 
 import gzip
 import http.client
+import logging
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -25,6 +26,9 @@ RETRYABLE: Final = frozenset({429, 502, 503, 504})
 RESPONSE_MAX_BYTES: Final = 64 * 1024
 GZIP_LEVEL: Final = 1
 CAUSES_MAX: Final = 16
+
+# It warns with a traceback of every answer whose head is odd; the listener hears of an outage once.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class HttpTransport:

@@ -73,6 +73,9 @@ def test_links_lead_to_boards_that_exist(path: Path) -> None:
 
     assert len(linked) >= 2
     assert linked <= uids
+    assert all(link["keepTime"] and link["includeVars"] for link in queries.board(path)["links"])
+    from_cells = re.findall(r'"(/d/[a-z-]+\?[^"]*)"', path.read_text("utf-8"))
+    assert all("${__url_time_range}" in url and "var-instance_id=" in url for url in from_cells)
 
 
 @each_board

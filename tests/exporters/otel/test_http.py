@@ -175,6 +175,25 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
     assert sum(sent) < 64 * 1024 * 1024
 
 
+def test_an_answer_with_a_broken_header_costs_no_line_of_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The HTTP library would log a warning with a traceback and the URL for every request."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nno colon here\r\ncontent-length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+
+        assert post(f"http://127.0.0.1:{server.getsockname()[1]}") == [Answer()]
+        thread.join(5.0)
+
+    assert caplog.records == []
+
+
 def test_the_netrc_does_not_replace_the_configured_credentials(
     receiving: MakeReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
