@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import pty
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
@@ -24,7 +25,19 @@ def logged() -> Iterator[Callable[[Callable[[], None], LogFormat], list[bytes]]]
     before, level = root.handlers[:], root.level
     files: list[IO[Any]] = []
 
-    def run(act: Callable[[], None], log_format: LogFormat = LogFormat.JSON) -> list[bytes]:
+    def run(
+        act: Callable[[], None], log_format: LogFormat = LogFormat.JSON, *, terminal: bool = False
+    ) -> list[bytes]:
+        if terminal:
+            reading, writing = pty.openpty()
+            stream = os.fdopen(writing, "w")
+            writer = configure(log_format, stream)
+            act()
+            assert writer.close()
+            shown = os.read(reading, 65536)  # before it hangs up: what a closed terminal held is gone
+            stream.close()
+            os.close(reading)
+            return shown.splitlines()
         reading, writing = os.pipe()
         stream = os.fdopen(writing, "w")
         files.append(stream)
@@ -62,6 +75,18 @@ def test_auto_means_json_where_nobody_looks(logged: Logged) -> None:
     [line] = logged(lambda: structlog.get_logger().info("sidecar.started"), LogFormat.AUTO)
 
     assert json.loads(line)["event"] == "sidecar.started"
+
+
+def test_auto_is_for_people_on_a_terminal(logged: Logged) -> None:
+    """Whoever starts it by hand reads lines, whoever collects them gets JSON."""
+    act = lambda: structlog.get_logger().info("sidecar.started", workers=2)  # noqa: E731 - as short as it gets
+
+    [line] = logged(act, LogFormat.AUTO, terminal=True)
+    [forced] = logged(act, LogFormat.JSON, terminal=True)
+
+    assert b"sidecar.started" in line
+    assert not line.startswith(b"{")
+    assert json.loads(forced)["workers"] == 2
 
 
 def test_console_lines_are_for_people(logged: Logged) -> None:
