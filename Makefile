@@ -38,6 +38,10 @@ fixtures: $(READY) ## run recorded provider traffic: DIR=... (default: that of t
 bench: $(READY) ## measure: ARGS="p1 p2"; never part of the tests
 	@$(BIN)/python -m bench $(ARGS)
 
+bench-tools: ## install the proxies to compare with that need an environment of their own (mitmproxy)
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+
 dashboards: $(READY) ## renew the boards, check rules, alerts and boards (promtool comes with Debian's prometheus)
 	@$(BIN)/python -m dashboards.grafana
 	@$(BIN)/python deploy/kubernetes/print_rules.py > deploy/kubernetes/rules.yml
@@ -92,5 +96,6 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements/build.in -o requirements/build.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --extra parquet --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements/bench.in -o requirements/bench.txt
 
-.PHONY: help setup demo run test vectors fixtures bench dashboards native chaos conformance soak package docs reputation lint format lock
+.PHONY: help setup demo run test vectors fixtures bench bench-tools dashboards native chaos conformance soak package docs reputation lint format lock

@@ -5,6 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,9 @@ from typing import Final
 import psutil
 
 LIBRARIES: Final = ("aiohttp", "httptools", "uvloop", "sqlalchemy", "prometheus-client", "opentelemetry-sdk")
+
+BENCH_TOOLS: Final = Path(__file__).parents[1] / ".venv-bench" / "bin"
+"""Proxies whose dependencies do not go together with ours."""
 
 
 def proxy_core() -> int:
@@ -54,15 +58,27 @@ def describe() -> list[str]:
     }
     return [
         f"machine: {model}, {os.cpu_count()} cores, {memory:.1f} GiB; {platform.platform()}",
-        f"software: Python {platform.python_version()}, {libraries}",
+        f"software: Python {platform.python_version()} ({_build()}), {libraries}",
         "tools: " + ", ".join(f"{name} {said}" for name, said in tools.items()),
         f"load average before: {busy}",
     ]
 
 
+def _build() -> str:
+    """Say how the interpreter was configured: it runs all of the wire."""
+    asked = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    return "built with --enable-optimizations" if asked else "built without --enable-optimizations"
+
+
+def tool(name: str) -> str | None:
+    """Find a tool: on the path, where Debian puts servers, or in the environment `make bench-tools` makes."""
+    places = os.pathsep.join(("/usr/sbin", "/sbin", str(BENCH_TOOLS)))
+    return shutil.which(name) or shutil.which(name, path=places)
+
+
 def tool_version(name: str, flag: str) -> str:
     """Give the version a tool says it has; `absent` when it is not installed."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    path = tool(name)
     if path is None:
         return "absent"
     said = subprocess.run(  # noqa: S603 - a tool found on the path, no outside input

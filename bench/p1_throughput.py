@@ -5,19 +5,18 @@ recorder at its lowest priority: it gets what they leave. The sustained rate is 
 the load lasted, or all of it when nothing was left pending.
 """
 
-import shutil
 import statistics
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from bench.load import has_wrk, wrk
+from bench.machine import tool
 from bench.measured import RunningSidecar, sidecar
 from bench.report import Row, Setting, at_least, at_most, note
 from bench.serving import aiohttp_proxy, mitmproxy, nginx, nginx_proxy, nginx_upstream
 
 CONNECTIONS: Final = 16
-_SLOW: Final = frozenset({"mitmproxy"})
 
 
 def measure(setting: Setting) -> list[Row]:
@@ -33,7 +32,7 @@ def measure(setting: Setting) -> list[Row]:
             "aiohttp": stack.enter_context(aiohttp_proxy(upstream)),
             "sidecar": measured.listeners["dispatch"],
         }
-        if shutil.which("mitmdump"):
+        if tool("mitmdump"):
             addresses["mitmproxy"] = stack.enter_context(mitmproxy(upstream))
         rates, load = _take_turns(setting, addresses, measured)
     return _rows(rates, load)
@@ -99,7 +98,7 @@ def _rows(rates: dict[str, float], load: _Load) -> list[Row]:
     if "mitmproxy" in rates:
         rows.append(at_least("sidecar / mitmproxy", ours / rates["mitmproxy"], 30.0))
     else:
-        rows.append(note("sidecar / mitmproxy", "mitmproxy is not installed"))
+        rows.append(note("sidecar / mitmproxy", "left out: not installed (make bench-tools)"))
     rows.append(
         note("sustained (journal does not grow), requests/s", f"{statistics.median(load.sustained):,.0f}")
     )

@@ -1,6 +1,5 @@
 """Starts what is measured: each a process on its core, ended again by its own id."""
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.machine import load_core, proxy_core
+from bench.machine import load_core, proxy_core, tool
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 60.0
@@ -20,8 +19,8 @@ _HERE: Final = Path(__file__).parent
 
 
 def nginx() -> str | None:
-    """Find nginx; Debian puts it where ordinary users do not look."""
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
+    """Find nginx."""
+    return tool("nginx")
 
 
 def free_port() -> int:
@@ -120,6 +119,9 @@ def mitmproxy(upstream: str) -> Iterator[str]:
     """Forward with mitmproxy and an addon that reads answers, on the proxy core; give the address."""
     port = free_port()
     addon = _HERE / "contenders" / "mitmproxy_addon.py"
-    command = ["mitmdump", "-q", "--mode", f"reverse:http://{upstream}", "-p", str(port), "-s", str(addon)]
+    path = tool("mitmdump")
+    if path is None:
+        raise RuntimeError("mitmproxy is not installed; `make bench-tools` does that")
+    command = [path, "-q", "--mode", f"reverse:http://{upstream}", "-p", str(port), "-s", str(addon)]
     with started(command, proxy_core(), address=f"127.0.0.1:{port}"):
         yield f"127.0.0.1:{port}"

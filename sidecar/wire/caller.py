@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from sidecar.clock import monotonic_ns
 from sidecar.wire.answer import error_answer
 from sidecar.wire.connection import CallerUser, Connection
-from sidecar.wire.head_buffer import END, A, HeadBuffer, Z, skip_empty_line, split_head
+from sidecar.wire.head_buffer import END, A, HeadBuffer, Z, skip_empty_line
 from sidecar.wire.refusal import REFUSALS, Reason, Refused
 from sidecar.wire.request_head import RequestHead
 
@@ -145,9 +145,9 @@ class CallerConnection(Connection):
                         return
                 self._empty_line = b""
                 self._first_byte_ns = monotonic_ns()
-                end = data.find(END)
-                if end >= 0:
-                    head, rest = split_head(data, end + 4)
+                end = data.find(END) + 4
+                if end > 3:
+                    head, rest = data[:end], data[end:]
                 else:
                     self._buffer = HeadBuffer(limits)
                     self.deadline = forwarder.after(limits.head_seconds)
@@ -180,7 +180,7 @@ class CallerConnection(Connection):
         if rest:
             self.ahead = rest
             self.pause()
-        elif self._paused:
+        elif self.paused:
             self.resume()
 
     def switch(self, tunnel: CallerUser) -> None:

@@ -86,13 +86,14 @@ class Connection(asyncio.Protocol):
     Attributes:
         blocked: the peer takes no more bytes for now.
         lost: the transport is gone.
+        paused: what the peer sends is not read for now.
         write: the transport's own method; it never blocks.
     """
 
-    __slots__ = ("_paused", "blocked", "lost", "transport", "write")
+    __slots__ = ("blocked", "lost", "paused", "transport", "write")
 
     def __init__(self) -> None:
-        self._paused = False
+        self.paused = False
         self.blocked = False
         self.lost = False
 
@@ -105,12 +106,12 @@ class Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading; may be called again."""
-        if not self._paused and not self.lost:
-            self._paused = True
+        if not self.paused and not self.lost:
+            self.paused = True
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Go on reading; may be called again."""
-        if self._paused and not self.lost:
-            self._paused = False
+        if self.paused and not self.lost:
+            self.paused = False
             self.transport.resume_reading()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sidecar.clock import monotonic_ns
 from sidecar.exchange import BodyCopy, WireError
 from sidecar.wire.body import CHUNKED, UNTIL_CLOSE, BodyDecoder, chunk, decoder, last_chunk
-from sidecar.wire.head_buffer import END, HeadBuffer, split_head
+from sidecar.wire.head_buffer import END, HeadBuffer
 from sidecar.wire.refusal import Reason, Refused
 from sidecar.wire.request_head import RequestHead
 from sidecar.wire.response_head import ResponseHead, parse_response
@@ -89,9 +89,9 @@ class Downward(Upward):
                 head, data = found
                 self._head_buffer = None
             else:
-                end = data.find(END)
-                if end >= 0:
-                    head, data = split_head(data, end + 4)
+                end = data.find(END) + 4
+                if end > 3:
+                    head, data = data[:end], data[end:]
                 else:
                     self._head_buffer = HeadBuffer(forwarder.limits)
                     self._head_buffer.feed(data)

@@ -130,10 +130,8 @@ class Forwarder:
             self._check_quiet()
 
     def over(self, relay: Relay) -> None:
-        """Count an exchange out."""
-        self.side.active_requests -= 1
-        if self.orphans:
-            self.orphans.discard(relay)
+        """Take note that an exchange is over."""
+        self.orphans.discard(relay)
         if self.draining:
             self._check_quiet()
 

@@ -49,11 +49,6 @@ class HeadBuffer:
         return None
 
 
-def split_head(data: bytes, end: int) -> tuple[bytes, bytes]:
-    """Give the head that ends there, and what follows it; where nothing does, without a copy."""
-    return (data, b"") if end == len(data) else (data[:end], data[end:])
-
-
 def skip_empty_line(before: bytes, data: bytes) -> tuple[bytes, bytes]:
     """Skip one empty line before a request, as RFC 9112 section 2.2 asks; refuse what is no method.
 

@@ -167,7 +167,10 @@ class Relay(Downward):
             return
         self.released = True
         self.deadline = math.inf
-        self.forwarder.over(self)
+        forwarder = self.forwarder
+        forwarder.side.active_requests -= 1
+        if forwarder.orphans or forwarder.draining:
+            forwarder.over(self)
         caller = self.caller
         if self.tunnel is not None and caller is not None:
             self.caller = None
@@ -181,7 +184,11 @@ class Relay(Downward):
         else:
             if self.final:
                 caller.write(self.final)
-            self.settle()
+            if self.whole and self.upstream is None:  # the usual case
+                self.caller = None
+                caller.exchange_over(keep=not self.closes)
+            else:
+                self.settle()
 
     def settle(self) -> None:
         """Once the answer is released and the request whole, or never to be, free both connections."""

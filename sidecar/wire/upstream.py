@@ -130,7 +130,8 @@ class Pool:
         if len(self._idle) >= self.limits.pool_max or connection.lost or connection.blocked:
             connection.close()
             return
-        connection.resume()
+        if connection.paused:
+            connection.resume()
         connection.idle_since_ns = now_ns
         self._idle.append(connection)
 

@@ -69,8 +69,8 @@ class Upward(ABC):
 
     def start(self, rest: bytes) -> None:
         """Begin: `rest` is what came after the head."""
-        self.begin()
-        if self.over_capacity():
+        caller = self.begin()
+        if caller is None:
             return
         request = self.request
         framing = request.framing
@@ -80,12 +80,13 @@ class Upward(ABC):
         elif framing == len(rest):
             payload = rest
             self.observe_whole(rest)
-            self.request_is_whole(b"")
+            self.whole = True
+            caller.request_whole(b"")
         else:
             self.request_copy = self.forwarder.observer.start(request)
             self.request_body = decoder(framing, self.forwarder.limits)
-            if not request.expects and self.caller is not None:
-                self.caller.deadline = self.forwarder.idle_at
+            if not request.expects:
+                caller.deadline = self.forwarder.idle_at
             try:
                 payload = self._take_payload(self.request_body, rest) if rest else b""
             except Refused as refused:
@@ -93,19 +94,17 @@ class Upward(ABC):
                 return
         self.send(payload)
 
-    def begin(self) -> None:
-        """Count the exchange in."""
+    def begin(self) -> "CallerConnection | None":
+        """Count the exchange in; give its caller, or fail it where that connection is beyond the bound."""
         side = self.forwarder.side
         side.exchanges += 1
         side.active_requests += 1
-
-    def over_capacity(self) -> bool:
-        """Fail an exchange of a connection beyond the bound; tell whether it did."""
-        if self.caller is None or not self.caller.over:
-            return False
-        self.forwarder.side.refusals[Reason.CONNECTIONS] += 1
-        self.fail(WireError.OVER_CAPACITY)
-        return True
+        caller = self.caller
+        if caller is not None and caller.over:
+            side.refusals[Reason.CONNECTIONS] += 1
+            self.fail(WireError.OVER_CAPACITY)
+            return None
+        return caller
 
     def send(self, payload: bytes) -> None:
         """Send the head and what there is of the body, on a pooled connection or a new one."""

@@ -62,8 +62,7 @@ class VerifiedRelay(Relay):
     def _start_holding(self, rest: bytes) -> None:
         request = self.request
         self._held = bytearray()
-        self.begin()
-        if self.over_capacity():
+        if self.begin() is None:
             return
         self.request_body = decoder(request.framing, self.forwarder.limits)
         if request.framing:
