@@ -165,7 +165,10 @@ TYPE: Final = choices("type", SignalType, "Only these types.")
 SEVERITY: Final = choices("severity", Severity, "Only these severities.")
 SOURCE: Final = choices("source", Source, "Only these sources.")
 MESSAGE_ID: Final = text(
-    "messageId", MESSAGE_ID_TEXT_MAX, "Only this message; a `wamid.` as the provider gave it.", "3EB0A1"
+    "messageId",
+    MESSAGE_ID_TEXT_MAX,
+    "Only this message, its id as the provider gave it; also where a digest of it is kept.",
+    "3EB0A1",
 )
 ORDER: Final = choice("order", ("asc", "desc"), "By (occurredAt, arrival).", "asc")
 LIMIT: Final = integer("limit", 1, LIMIT_MAX, "Most entries on a page.", LIMIT_DEFAULT)

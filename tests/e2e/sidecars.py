@@ -190,7 +190,7 @@ class Sidecar:
         until(
             lambda: (
                 self.total("reputation_exchanges_total") >= exchanges
-                and self.metrics()["reputation_signals_pending"] == 0
+                and self.metrics().get("reputation_signals_pending") == 0
             )
         )
 

@@ -127,3 +127,25 @@ def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_engines_code_is_found_in_its_text(text: str | None, code: str | None) -> None:
     """R15, within the bound of what is searched."""
     assert engine_code(None, text) == code
+
+
+def test_the_example_of_the_docs_is_a_table(tmp_path: Path) -> None:
+    """Whoever copies it gets what the text says."""
+    text = (Path(__file__).parents[3] / "docs" / "providers.md").read_text("utf-8")
+    path = tmp_path / "codes.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+
+    table = load(path)
+
+    assert table.of("waha")["470"].is_rate_limit
+    assert table.of("waha")["470"].meaning == "NEW_LIMIT_OF_SPRING"
+    assert "463" in table.of("waha")
+
+
+@pytest.mark.parametrize("provider", ["turbozap", "evolution", "waha"])
+def test_a_disputed_code_says_so(provider: str) -> None:
+    """463 is told as the fact it is, and its meaning names both readings."""
+    known = load().of(provider)["463"]
+
+    assert known.meaning == "REACHOUT_TIMELOCK_OR_MISSING_PRIVACY_TOKEN"
+    assert known.cause.startswith("\nDisputed.") or known.cause.startswith("Disputed.")
