@@ -80,8 +80,8 @@ async def _recorder(settings: Settings, admin: socket.socket, line: Line) -> int
             recorder.draining()
         elif message.kind == "workers":
             recorder.workers(int(message.text))
-        elif message.kind == "event":
-            telemetry.count(message.text)
+        elif message.kind == "events":
+            telemetry.hear(msgspec.convert(message.detail, dict[str, int]))
     await recorder.stop()
     return 0
 

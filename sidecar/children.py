@@ -73,9 +73,9 @@ class Child:
         """Tell it that the sidecar is about to stop: readiness ends."""
         self._say("draining")
 
-    def tell(self, kind: str, text: str) -> None:
+    def tell(self, kind: str, text: str = "", detail: Any = None) -> None:
         """Pass on what it should know (`sidecar.control`)."""
-        self._say(kind, text)
+        self._say(kind, text, detail)
 
     def stop(self) -> None:
         """Ask it to finish and leave; `ended` is set when it is gone."""
@@ -95,9 +95,9 @@ class Child:
         """Id of the process that lives or lived last."""
         return self._process.pid if self._process else 0
 
-    def _say(self, kind: str, text: str = "") -> None:
+    def _say(self, kind: str, text: str = "", detail: Any = None) -> None:
         if self._line is not None:
-            self._line.send(kind, text)
+            self._line.send(kind, text, detail)
 
     def _over(self) -> bool:
         return self._stopping or self.failure is not None

@@ -1,6 +1,6 @@
 """The line between the supervisor and one child: JSON lines over a socket pair.
 
-    supervisor -> child   init (settings, sockets), go, draining, stop
+    supervisor -> child   init (settings, sockets), go, workers, events (our counts), draining, stop
     child -> supervisor   ready, failed
 
 When one end dies the other reads the end of the stream: a child without its supervisor stops by itself.

@@ -12,7 +12,7 @@ import socket
 import sys
 from typing import Final
 
-from sidecar import __version__
+from sidecar import __version__, telemetry
 from sidecar.addresses import Address, parse_address
 from sidecar.children import Child
 from sidecar.clock import monotonic_ns
@@ -67,6 +67,7 @@ class Supervisor:
         sys.stdout.flush()
         self._lines.release()
         SidecarStarted(version=__version__, workers=self._settings.workers).emit()
+        self._tell_recorder()
         for child in children:
             child.go()
         if heir is not None:
@@ -103,12 +104,16 @@ class Supervisor:
 
     def _crashed(self, child: Child, status: int) -> None:
         ProcessDied(process=child.name, pid=child.pid, exit_code=status).emit()
-        self._children[-1].tell("event", ProcessDied.NAME)
         self._tell_recorder()
 
     def _tell_recorder(self) -> None:
-        """Readiness is the recorder's to answer: how many workers forward?"""
-        self._children[-1].tell("workers", str(sum(child.alive for child in self._children[:-1])))
+        """Tell what the recorder answers for: how many workers forward, and our own events.
+
+        A recorder that is dead hears it when it is ready again.
+        """
+        recorder = self._children[-1]
+        recorder.tell("workers", str(sum(child.alive for child in self._children[:-1])))
+        recorder.tell("events", detail=telemetry.counts())
 
     def _signalled(self) -> None:
         if self._stop.is_set():

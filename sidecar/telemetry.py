@@ -4,11 +4,12 @@ Signals, decisions, failed exchanges and schema drift are not among them: the re
 from the journal (`exporters.log`). Lines that our modules write through the standard library's `logging` with
 a name of the catalogue count just the same (`sidecar.logs`).
 
-Counts are kept a process; a worker's reach the recorder over its page.
+Counts are kept a process; a worker's reach the recorder over its page, the supervisor's over their line.
 """
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Final
 
@@ -19,13 +20,20 @@ WARNING: Final = "warning"
 ERROR: Final = "error"
 
 _counts: Final[Counter[str]] = Counter()
+_heard: Final[dict[str, int]] = {}
 _lock: Final = threading.Lock()
 
 
 def counts() -> dict[str, int]:
-    """Give how often each event of the catalogue happened in this process, 0 for those that did not."""
+    """Give how often each event of the catalogue happened in this process, and in the one it hears of."""
     with _lock:
-        return dict.fromkeys(CATALOGUE, 0) | _counts
+        return {name: _counts[name] + _heard.get(name, 0) for name in CATALOGUE}
+
+
+def hear(totals: Mapping[str, int]) -> None:
+    """Take all counts of the supervisor; each time, so that a restart of this process loses none."""
+    with _lock:
+        _heard.update(totals)
 
 
 def count(name: str) -> None:

@@ -46,6 +46,9 @@ def test_a_killed_recorder_costs_no_traffic_and_no_fact(tmp_path: Path) -> None:
         sends.stop()
         until(lambda: sorted(recorded_ids(running)) == sorted(sends.ids))
         assert balanced(running)
+        # The newest recorder tells of the deaths of all before it: an alert on them can fire.
+        died = 'reputation_sidecar_events_total{event="process.died"}'
+        until(lambda: running.metrics()[died] == 3)
 
     assert sends.failures == []
     assert len(running.logged("process.died")) == 3

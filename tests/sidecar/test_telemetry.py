@@ -52,6 +52,19 @@ def test_an_error_is_logged_with_the_event() -> None:
     assert lines[0]["exc_info"] is error
 
 
+def test_what_the_supervisor_counts_is_shown_beside_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told again it replaces what was told before; own events add to it; made-up names stay out."""
+    monkeypatch.setattr(telemetry, "_heard", {})
+    own = telemetry.counts()["process.died"]
+
+    telemetry.hear({"process.died": 2, "made.up": 1})
+    telemetry.hear({"process.died": 3})
+    telemetry.count("process.died")
+
+    assert telemetry.counts()["process.died"] == own + 4
+    assert "made.up" not in telemetry.counts()
+
+
 def test_names_outside_the_catalogue_are_not_counted() -> None:
     """The label set of the counter stays closed."""
     telemetry.count("made.up")
