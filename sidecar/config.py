@@ -26,6 +26,8 @@ _KUBERNETES: Final = (ENV_PREFIX + "SERVICE_", ENV_PREFIX + "PORT")
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=[?#]).+", re.DOTALL)
 """Parts of a URL that are secrets, or may be: not shown where the URL is refused for having them."""
 _NOT_SETTINGS: Final = frozenset({ENV_PREFIX + "CONFIG", ENV_PREFIX + "TEST_DATABASE_URL"})
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+"""Hosts under which a listener of this machine answers to `127.0.0.1`."""
 
 
 class Fault(NamedTuple):
@@ -190,6 +192,7 @@ def _judge(settings: Settings, *, serving: bool) -> list[Fault]:
     for route in settings.all_routes():
         _judge_route(route, faults, simple=not settings.routes)
     _judge_names(settings.all_routes(), faults)
+    _judge_circles(settings, faults)
     admin = _checked(parse_address, settings.admin_listen, "SIDECAR_ADMIN_LISTEN", "host:port", faults)
     if admin is not None and not admin.is_loopback and not settings.admin_token:
         faults.append(
@@ -249,6 +252,23 @@ def _judge_names(routes: tuple[RouteSettings, ...], faults: list[Fault]) -> None
         other = listens.setdefault(route.listen, route.name)
         if other != route.name and not route.listen.endswith(":0"):
             faults.append(Fault(f"routes.{route.name}.listen", route.listen, f"is used by {other} already"))
+
+
+def _judge_circles(settings: Settings, faults: list[Fault]) -> None:
+    """Refuse an upstream that is a listener of our own: each request would circle up to the bound."""
+    routes = settings.all_routes()
+    listens = {route.name: route.listen for route in routes} | {"admin": settings.admin_listen}
+    for route in routes:
+        for name, listen in listens.items():
+            try:
+                address, url = parse_address(listen), parse_base_url(route.upstream)
+                port = url.port or (443 if url.scheme == "https" else 80)
+            except ValueError:
+                continue  # a fault of its own
+            here = address.host in _HERE and url.hostname in _HERE
+            if port == address.port and (here or url.hostname == address.host):
+                remedy = f"is the {name} listener of this sidecar; name the server behind it"
+                faults.append(Fault(f"upstream of {route.name}", route.upstream, remedy))
 
 
 def _checked(

@@ -210,6 +210,27 @@ def test_routes_of_the_file_replace_the_simple_set_up(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("upstream", "listener"),
+    [
+        ("http://127.0.0.1:8080", "dispatch"),
+        ("http://localhost:8080/api", "dispatch"),
+        ("http://127.0.0.1:8081", "webhook"),
+        ("http://localhost:9464", "admin"),
+        ("http://127.0.0.1:8082", None),
+        ("http://gateway:8080", None),
+    ],
+)
+def test_an_upstream_that_is_our_own_listener_is_a_fault(upstream: str, listener: str | None) -> None:
+    """Each request would come back as a new one, until the bound on connections ends it."""
+    env = {"SIDECAR_PROVIDER_URL": upstream, "SIDECAR_DISPATCHER_URL": "http://127.0.0.1:3000"}
+
+    if listener is None:
+        load(None, env)
+    else:
+        assert f"upstream of dispatch: is the {listener} listener of this sidecar" in "".join(faults(env))
+
+
 def test_faulty_routes_are_told_by_name(tmp_path: Path) -> None:
     """Same name, same port, no reader, half of a certificate: each is its own fault."""
     route = 'direction = "dispatch"\nlisten = "127.0.0.1:80"\nupstream = "http://x"\n'
