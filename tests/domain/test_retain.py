@@ -173,3 +173,26 @@ def test_an_instance_that_was_never_evaluated_gets_its_base_from_its_first_evalu
         assert reading.base("i-1") is None
         assert reading.base("i-2") is not None
     assert [store._tables.states["i-2"].version] == versions
+
+
+@pytest.mark.parametrize(("beside", "counted"), [(-1, 0), (0, 0), (1, 1)])
+def test_a_late_fact_at_the_base_itself_is_not_folded_and_never_leaves(beside: int, counted: int) -> None:
+    """The base speaks for its own millisecond too; one behind it counts, and goes when its window is over."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    edge = START + 60_000
+    base = edge + WINDOW
+    arrive(store, use_case, numbered(burst(SignalType.PRESENCE_SET, 1, base - 10)), base + 1000)
+    DropPastRetention(store, SETTING, 1)(edge + DAY)
+
+    late = numbered(burst(SignalType.MESSAGE_SENT, 1, base + beside, prefix="late"), 2)
+    arrive(store, use_case, late, base + 2000)
+    during = state_of(store).rolling
+    use_case.due(base + 62_000)
+    for _ in range(100):
+        use_case.due(store._tables.states["i-1"].due_at or base)
+
+    assert during[0] == counted
+    assert set(state_of(store).rolling) == {0}
+    with store.reading() as reading:
+        assert to_text(fold_all(reading, "i-1", base + DAY, SETTING).state) == to_text(state_of(store))
