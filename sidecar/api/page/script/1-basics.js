@@ -18,11 +18,17 @@ function clockText(at, fine = false) {
   return `${text.slice(0, 10)} ${text.slice(11, fine ? 23 : 19)}`;
 }
 
+/** An id as it is: characters that hide or turn text around are written out, so that no id can pose as another. */
+const plainId = (id) => id.replace(/[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (one) => `\\u${one.codePointAt(0).toString(16)}`);
+
 function spanText(ms) {
   const units = [[86400e3, "d"], [3600e3, "h"], [60e3, "min"], [1e3, "s"], [1, "ms"]];
   const [size, name] = units.find(([size]) => ms >= size) ?? units.at(-1);
   return `${+(ms / size).toFixed(1)} ${name}`;
 }
+
+/** How long ago, in one unit; nothing for what never was. */
+const agoText = (at) => (at ? `${spanText(Math.max(1000, Math.round((Date.now() - at) / 1000) * 1000)).replace(/\.\d+/, "")} ago` : "");
 
 class ApiProblem extends Error {
   constructor(status, code, message) {
@@ -70,8 +76,10 @@ async function readLines(response, take) {
   }
 }
 
-function notify(text) {
-  $("notice").textContent = text ?? "";
+function notify(text, retry = null) {
+  const again = retry && make("button", { type: "button", textContent: "Try again" });
+  again?.addEventListener("click", () => { notify(""); retry(); });
+  $("notice").replaceChildren(text ?? "", ...(again ? [" ", again] : []));
   $("notice").hidden = !text;
 }
 
@@ -80,6 +88,7 @@ async function attempt(action) {
   try {
     await action();
   } catch (problem) {
-    if (problem.name !== "AbortError") notify(problem.message);
+    const said = problem instanceof ApiProblem ? problem.message : "The sidecar cannot be reached.";
+    if (problem.name !== "AbortError") notify(`${said[0].toUpperCase()}${said.slice(1)}`, () => attempt(action));
   }
 }

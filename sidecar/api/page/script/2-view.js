@@ -57,7 +57,18 @@ function writeAddress() {
   for (const [name, words] of Object.entries(view.filters)) if (words.size) given.set(name, [...words].join(","));
   if (view.decision) given.set("decision", view.decision);
   if (view.signal) given.set("signal", view.signal);
-  history.replaceState(null, "", `#${given}`);
+  const address = `#${given}`;
+  if (address !== location.hash) history.replaceState(null, "", address);
+}
+
+const ADDRESS_EVERY = 300; // browsers refuse more than a hundred or two within half a minute
+let addressTimer = 0;
+
+/** While a wheel turns the address follows a few times a second. */
+function writeAddressSoon() {
+  if (addressTimer) return;
+  writeAddress();
+  addressTimer = setTimeout(() => { addressTimer = 0; writeAddress(); }, ADDRESS_EVERY);
 }
 
 function setSpan(since, until) {

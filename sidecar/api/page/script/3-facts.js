@@ -4,7 +4,9 @@ const FACTS_MAX = 200_000; // about 150 MB in the browser; beyond it the page sa
 const DECISIONS_MAX = 2000;
 const LOAD_MARGIN = 0.5; // load half a span more on both sides, so that small moves ask nothing
 
-const facts = { key: "", since: 0, until: 0, cutAt: null, signals: [], ids: new Set(), gaps: [], decisions: [], loading: null };
+const nothing = () => ({ key: "", since: 0, until: 0, cutAt: null, signals: [], ids: new Set(), gaps: [], decisions: [] });
+const facts = { ...nothing(), loading: null };
+let fresh = null; // what is being loaded; it takes the place of `facts` with its first lines, so that nothing flickers
 
 const factsKey = () => JSON.stringify([view.instance, filterQuery()]);
 
@@ -13,19 +15,31 @@ function isLoaded() {
   return inside && (facts.cutAt === null || view.since >= facts.cutAt);
 }
 
-function addSignals(signals) {
+function addSignals(into, signals) {
   for (const signal of signals) {
-    if (facts.ids.has(signal.id)) continue;
-    facts.ids.add(signal.id);
+    if (into.ids.has(signal.id)) continue;
+    into.ids.add(signal.id);
     signal.at = Date.parse(signal.occurredAt);
     signal.lane = LANE_OF[signal.type] ?? 0;
-    facts.signals.push(signal);
+    into.signals.push(signal);
   }
 }
 
-/** Newest first, arrival order kept among equals: late and live facts are put in their place. */
-function sortSignals() {
-  facts.signals.sort((one, other) => other.at - one.at);
+const waiting = []; // live facts that came while the rest was loading
+
+/** Puts a live fact in its place, nearly always the first. The oldest give way, so that a tab can stay open for days. */
+function addLive(signal) {
+  if (fresh) return void waiting.push(signal);
+  if (facts.ids.has(signal.id)) return undefined;
+  addSignals(facts, [signal]);
+  const { signals } = facts;
+  signals.pop();
+  signals.splice(firstAtOrBefore(signal.at, signals), 0, signal);
+  while (signals.length > FACTS_MAX) {
+    facts.ids.delete(signals.pop().id);
+    facts.cutAt = signals.at(-1).at;
+  }
+  return undefined;
 }
 
 async function load(onProgress) {
@@ -36,31 +50,41 @@ async function load(onProgress) {
   const since = Math.max(0, Math.floor(view.since - margin));
   const until = Math.ceil(view.until + (view.follow ? 7 * 86400e3 : margin));
   const instance = view.instance;
-  Object.assign(facts, { key: factsKey(), since, until, cutAt: null, signals: [], ids: new Set(), gaps: [], decisions: [] });
+  const key = factsKey();
+  fresh = { ...nothing(), key, since, until };
+  if (facts.key !== key) Object.assign(facts, fresh); // another question: what was shown is no answer to it
   const query = { since, until, order: "desc", ...filterQuery() };
   const { signal } = loading;
   try {
-    await loadAll(instance, query, signal, onProgress);
+    await loadAll(fresh, instance, query, signal, onProgress);
+  } catch (problem) {
+    if (facts.loading === loading) facts.key = ""; // half an answer is none: the next move asks again
+    throw problem;
   } finally {
-    if (facts.loading === loading) facts.loading = null;
+    if (facts.loading === loading) {
+      facts.loading = fresh = null;
+      waiting.splice(0).forEach(addLive);
+    }
     onProgress();
   }
 }
 
-async function loadAll(instance, query, signal, onProgress) {
+async function loadAll(into, instance, query, signal, onProgress) {
   const decisions = loadDecisions(instance, query.since, query.until, signal);
   const response = await ask(instancePath(instance, "timeline"), { query, accept: "application/x-ndjson", signal });
   await readLines(response, (lines) => {
     if (signal.aborted) return false;
-    facts.gaps.push(...lines.filter((line) => line.gap).map(({ gap }) => ({ ...gap, since: Date.parse(gap.from), until: Date.parse(gap.to) })));
-    addSignals(lines.filter((line) => !line.gap));
+    into.gaps.push(...lines.filter((line) => line.gap).map(({ gap }) => ({ ...gap, since: Date.parse(gap.from), until: Date.parse(gap.to) })));
+    addSignals(into, lines.filter((line) => !line.gap));
+    if (into.signals.length >= FACTS_MAX) into.cutAt = into.signals.at(-1).at;
+    Object.assign(facts, into, { decisions: facts.decisions });
     onProgress();
-    if (facts.signals.length < FACTS_MAX) return true;
-    facts.cutAt = facts.signals.at(-1).at;
-    return false;
+    return into.cutAt === null;
   });
   const found = await decisions;
-  if (!signal.aborted) setDecisions(found);
+  if (signal.aborted) return;
+  Object.assign(facts, into);
+  setDecisions(found);
 }
 
 async function loadDecisions(instance, since, until, signal) {
@@ -87,15 +111,16 @@ function setDecisions(decisions) {
 const withTime = (decision) => ({ ...decision, at: Date.parse(decision.evaluatedAt) });
 
 /** Index of the first signal at or before `at`; signals stand newest first. */
-function firstAtOrBefore(at) {
+function firstAtOrBefore(at, signals = facts.signals) {
   let low = 0;
-  let high = facts.signals.length;
+  let high = signals.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (facts.signals[middle].at > at) low = middle + 1;
+    if (signals[middle].at > at) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-const inView = () => facts.signals.slice(firstAtOrBefore(view.until), firstAtOrBefore(view.since - 1));
+/** Where the signals of a span stand: from this index up to that one. */
+const rangeOf = (since, until) => [firstAtOrBefore(until), firstAtOrBefore(since - 1)];

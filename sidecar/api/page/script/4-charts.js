@@ -1,11 +1,12 @@
 /* Two charts over one span: the score, and a lane for each kind of signal. uPlot gives axes, cursor and drag. */
 
-const LANE_HEIGHT = 30;
-const AXIS_SIZE = 84;
+const LANE_HEIGHT = 28;
+const DECISIONS_LANE = 0.8; // above the others, in lanes
+const AXIS_SIZE = 92;
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 let palette = {};
 function readPalette() {
-  for (const name of ["text", "quiet", "line", "info", "warning", "error", "accent", "gap", "cooldown", "decision", "unread"]) palette[name] = color(name);
+  for (const name of ["text", "quiet", "line", "info", "warning", "error", "accent", "gap", "cooldown", "decision", "unread", "stripe", "area"]) palette[name] = color(name);
 }
 
 const charts = { score: null, lanes: null };
@@ -55,17 +56,17 @@ function makeCharts() {
   const lanesPlace = $("lanes-chart");
   charts.score?.destroy();
   charts.lanes?.destroy();
-  charts.score = new uPlot(chartOptions(scorePlace, 120, {
+  charts.score = new uPlot(chartOptions(scorePlace, 116, {
     scales: { y: { range: [0, 100] } },
-    axis: { splits: () => [0, 30, 60, 80, 100], values: (_, splits) => splits.map((score) => (score === 100 ? "Score 100" : score)) },
-    series: { stroke: () => palette.accent, width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
+    axis: { splits: () => [0, 30, 50, 80, 100], values: (_, splits) => splits.map((score) => (score === 100 ? "Score 100" : score)) },
+    series: { stroke: () => palette.accent, fill: () => palette.area, width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
     times: false,
     hooks: {},
   }), [[0], [null]], scorePlace);
-  charts.lanes = new uPlot(chartOptions(lanesPlace, LANES.length * LANE_HEIGHT + 50, {
-    scales: { y: { range: [0, LANES.length], dir: -1 } },
-    axis: { splits: () => LANES.map((_, lane) => lane + 0.5), values: () => LANES.map(([name]) => name), grid: { show: false }, ticks: { show: false } },
-    hooks: { draw: [drawSignals, drawDecisions] },
+  charts.lanes = new uPlot(chartOptions(lanesPlace, (LANES.length + DECISIONS_LANE) * LANE_HEIGHT + 50, {
+    scales: { y: { range: [-DECISIONS_LANE, LANES.length], dir: -1 } },
+    axis: { splits: () => [-DECISIONS_LANE / 2, ...LANES.map((_, lane) => lane + 0.5)], values: () => ["Decisions", ...LANES.map(([name]) => name)], grid: { show: false }, ticks: { show: false } },
+    hooks: { draw: [drawSignals, drawDecisions], setCursor: [showTip] },
   }), [[0], [null]], lanesPlace);
   for (const chart of [charts.score, charts.lanes]) {
     chart.over.addEventListener("wheel", (event) => {
@@ -77,6 +78,7 @@ function makeCharts() {
     chart.over.addEventListener("dblclick", () => { zoom(4); view.follow = false; moved(); });
   }
   charts.lanes.over.addEventListener("click", (event) => pickAt(event.offsetX, event.offsetY));
+  charts.lanes.over.addEventListener("mouseleave", () => { $("tip").hidden = true; });
 }
 
 function redrawCharts() {
@@ -102,10 +104,16 @@ function band(chart, since, until, fill, least = 0) {
   chart.ctx.fillRect(from, top, Math.max(to - from, least), height);
 }
 
-/** Behind everything: cooldowns, gaps, and what was not loaded. */
+/** Behind everything: stripes to follow a lane by, cooldowns, gaps, and what was not loaded. */
 function drawBands(chart) {
   const { ctx } = chart;
   ctx.save();
+  if (chart === charts.lanes) {
+    const { left, width } = chart.bbox;
+    const [first, second] = [chart.valToPos(0, "y", true), chart.valToPos(1, "y", true)];
+    ctx.fillStyle = palette.stripe;
+    for (let lane = 0; lane < LANES.length; lane += 2) ctx.fillRect(left, first + lane * (second - first), width, second - first);
+  }
   for (const [since, until] of cooldownSpans()) band(chart, since, until, palette.cooldown);
   for (const gap of facts.gaps) band(chart, gap.since, gap.until, palette.gap, 3);
   if (facts.cutAt !== null) band(chart, view.since, facts.cutAt, palette.unread);
@@ -124,25 +132,29 @@ function cooldownSpans() {
   return spans;
 }
 
+const bins = { columns: 1, counts: new Uint32Array(LANES.length) }; // as they were drawn last, for the tip
+
 /** A mark a pixel column and lane: as tall as there are many, in the color of the worst. */
 function drawSignals(chart) {
   const { ctx } = chart;
-  const { left, top, width, height } = chart.bbox;
-  const laneHeight = height / LANES.length;
+  const { left, width } = chart.bbox;
+  const top = chart.valToPos(0, "y", true);
+  const laneHeight = chart.valToPos(1, "y", true) - top;
   const step = Math.max(2, Math.round(devicePixelRatio * 2));
   const columns = Math.ceil(width / step);
   const counts = new Uint32Array(columns * LANES.length);
   const worst = new Uint8Array(columns * LANES.length);
   const scale = columns / (view.until - view.since);
   const rank = { info: 1, warning: 2, error: 3 };
-  const end = firstAtOrBefore(view.since - 1);
-  for (let index = firstAtOrBefore(view.until); index < end; index += 1) {
+  const [begin, end] = rangeOf(view.since, view.until);
+  for (let index = begin; index < end; index += 1) {
     const fact = facts.signals[index];
     const column = Math.min(columns - 1, Math.floor((fact.at - view.since) * scale));
     const cell = fact.lane * columns + column;
     counts[cell] += 1;
     worst[cell] = Math.max(worst[cell], rank[fact.level]);
   }
+  Object.assign(bins, { columns, counts });
   const most = counts.reduce((a, b) => Math.max(a, b), 1);
   const colors = [null, palette.info, palette.warning, palette.error];
   ctx.save();
@@ -160,6 +172,7 @@ function drawDecisions(chart) {
   const { ctx } = chart;
   const { left, top, width, height } = chart.bbox;
   const size = 5 * devicePixelRatio;
+  const middle = chart.valToPos(-DECISIONS_LANE / 2, "y", true);
   ctx.save();
   for (const decision of facts.decisions) {
     if (decision.at < view.since || decision.at > view.until) continue;
@@ -167,9 +180,7 @@ function drawDecisions(chart) {
     const chosen = decision.id === view.decision;
     ctx.fillStyle = palette.decision;
     ctx.beginPath();
-    ctx.moveTo(x, top + 2 * size);
-    ctx.lineTo(x - size, top);
-    ctx.lineTo(x + size, top);
+    for (const [right, down] of [[0, -1], [1, 0], [0, 1], [-1, 0]]) ctx.lineTo(x + right * size * (chosen ? 1.5 : 1), middle + down * size * (chosen ? 1.5 : 1));
     ctx.fill();
     if (chosen || isTurn(decision)) ctx.fillRect(x, top, chosen ? 2 : 1, height);
   }
@@ -187,10 +198,37 @@ function pickAt(x, y) {
   const nearest = (list) => list.reduce((best, one) => (Math.abs(one.at - at) < Math.abs((best?.at ?? Infinity) - at) ? one : best), null);
   const close = facts.decisions.filter((decision) => Math.abs(decision.at - at) <= reach);
   const decision = nearest(close.filter(isTurn)) ?? nearest(close);
-  if (decision && y < 14) return showDecision(decision.id);
   const lane = Math.floor(chart.posToVal(y, "y"));
-  const signal = nearest(inView().filter((fact) => fact.lane === lane && Math.abs(fact.at - at) <= reach));
+  if (lane < 0) return decision ? showDecision(decision.id) : undefined;
+  const signal = nearest(facts.signals.slice(...rangeOf(at - reach, at + reach)).filter((fact) => fact.lane === lane));
   if (signal) return showSignal(signal);
-  const gap = facts.gaps.find((one) => one.since - reach <= at && at <= one.until + reach);
+  const gap = gapAt(at, reach);
   return gap ? showGap(gap) : undefined;
+}
+
+const gapAt = (at, reach) => facts.gaps.find((one) => one.since - reach <= at && at <= one.until + reach);
+
+/** What lies under the pointer, in words: the time, and how many of which kind. */
+function showTip(chart) {
+  const { left, top } = chart.cursor;
+  const tip = $("tip");
+  tip.hidden = left < 0 || top < 0 || chart !== charts.lanes;
+  if (tip.hidden) return;
+  const at = chart.posToVal(left, "x");
+  const reach = (view.until - view.since) * (6 / chart.over.clientWidth);
+  const lane = Math.floor(chart.posToVal(top, "y"));
+  const words = [clockText(at, view.until - view.since < 10 * MINUTE)];
+  const gap = gapAt(at, 0);
+  if (lane < 0) {
+    const decision = facts.decisions.find((one) => Math.abs(one.at - at) <= reach);
+    if (decision) words.push(isTurn(decision) ? `${decision.before.temperatureLevel} → ${decision.after.temperatureLevel}` : `decision, score ${decision.after.score}`);
+  } else if (LANES[lane]) {
+    const column = Math.floor((left / chart.over.clientWidth) * bins.columns);
+    let count = 0;
+    for (let near = Math.max(0, column - 2); near <= Math.min(bins.columns - 1, column + 2); near += 1) count += bins.counts[lane * bins.columns + near];
+    if (count) words.push(`${LANES[lane][0].toLowerCase()}: ${count}`);
+  }
+  if (gap) words.push(`gap: ${gap.count} facts lost`);
+  tip.textContent = words.join(" · ");
+  tip.style.left = `${clamp(chart.over.offsetLeft + left, 90, chart.over.offsetLeft + chart.over.clientWidth - 90)}px`;
 }

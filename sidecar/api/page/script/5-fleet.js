@@ -27,14 +27,19 @@ async function loadFleet() {
 function showFleet() {
   const wanted = $("search").value.trim().toLowerCase();
   const lines = fleet.filter((line) => line.instanceId.toLowerCase().includes(wanted));
-  $("fleet-count").textContent = wanted ? `${lines.length} of ${fleet.length}` : `${fleet.length}`;
+  const needy = fleet.filter((line) => line.need).length;
+  $("fleet-count").textContent = wanted ? `${lines.length} of ${fleet.length}` : needy ? `${needy} of ${fleet.length} need attention` : `${fleet.length}, all well`;
+  $("fleet-empty").textContent = fleet.length ? "No number matches." : "No signal was recorded yet. A number appears with its first.";
+  $("fleet-empty").hidden = lines.length > 0;
   $("instances").replaceChildren(...lines.map((line, index) => {
     const chosen = line.instanceId === view.instance;
-    const words = [line.cooldownReason ? `cooldown: ${line.cooldownReason}` : line.temperatureLevel, line.connection];
+    const words = line.lifecycle === "BANNED" ? "banned" : line.cooldownReason ? `resting: ${line.cooldownReason}` : line.connection === "CONNECTED" ? line.temperatureLevel.toLowerCase() : line.connection.toLowerCase();
+    const trend = { UP: " ↗", DOWN: " ↘" }[line.trend] ?? "";
     const item = make("li", { id: `instance-${index}`, className: `need-${line.need}`, role: "option", dataset: { instance: line.instanceId } },
-      make("span", { className: "name", textContent: line.instanceId, title: line.instanceId }),
-      make("span", { className: "score", textContent: line.score, title: "Score" }),
-      make("span", { className: "sub quiet", textContent: words.join(" · ") }));
+      make("bdi", { className: "name", textContent: plainId(line.instanceId), title: line.instanceId }),
+      make("span", { className: "score", textContent: `${line.score}${trend}`, title: "Score and trend" }),
+      make("span", { className: "sub", textContent: words }),
+      make("span", { className: "ago quiet", textContent: agoText(line.lastSignalAt && Date.parse(line.lastSignalAt)), title: "Last signal" }));
     item.setAttribute("aria-selected", chosen);
     if (chosen) $("instances").setAttribute("aria-activedescendant", item.id);
     return item;

@@ -6,31 +6,53 @@ let rowsShown = ROWS_STEP;
 const chip = (name, value, className = "") => make("span", { className: `chip ${className}` }, `${name} `, make("b", { textContent: value }));
 const number = (value) => (typeof value === "number" ? String(+value.toFixed(3)) : String(value));
 
+const COOLDOWN_LEAST = 3600e3; // a rest lasts an hour at least, and goes on while a condition holds
+
 async function showState() {
-  const line = fleet.find((one) => one.instanceId === view.instance);
-  const health = view.instance ? await askIfThere(instancePath(view.instance, "reputation")) : null;
-  if (health === null && !line) return $("state").replaceChildren(make("p", { className: "quiet", textContent: "Nothing is known of this instance yet." }));
+  const instance = view.instance;
+  const line = fleet.find((one) => one.instanceId === instance);
+  const health = instance ? await askIfThere(instancePath(instance, "reputation")) : null;
+  if (instance !== view.instance) return undefined; // another one was chosen meanwhile
+  if (health === null && !line) return $("state").replaceChildren(make("p", { className: "quiet", textContent: instance ? "Nothing is known of this number yet." : "Numbers appear here with their first signal." }));
   const state = health ? { ...line, ...health, ...health.status, score: health.reputationScore } : line;
   const chips = [
-    make("span", { className: "big", textContent: state.score, title: "Reputation score, 0 to 100" }),
     chip("level", state.temperatureLevel, state.temperatureLevel === "COOLDOWN" ? "error" : ""),
     chip("trend", state.trend),
     chip("risk", state.riskLevel, { HIGH: "error", MEDIUM: "warning" }[state.riskLevel] ?? "good"),
     chip("lifecycle", state.lifecycle),
     chip("connection", state.connection, state.connection === "CONNECTED" ? "good" : "warning"),
   ];
-  if (state.cooldownReason) chips.push(chip("resting for", state.cooldownReason, "error"));
-  if (state.cooldownStartedAt) chips.push(chip("since", clockText(Date.parse(state.cooldownStartedAt))));
   if (state.warmUpPhase) chips.push(chip("phase", state.warmUpPhase));
-  if (health?.pendingPoints) chips.push(chip("pending points", health.pendingPoints));
-  const parts = [make("div", { className: "chips" }, ...chips)];
+  if (state.cooldownCount) chips.push(chip("cooldowns so far", state.cooldownCount));
+  if (health?.pendingPoints) chips.push(chip("pending points", signed(health.pendingPoints)));
+  const score = make("div", { className: `dial need-${need({ ...line, ...state })}`, title: "Reputation score, 0 to 100" }, make("b", { textContent: state.score }), make("span", { textContent: "of 100" }));
+  score.style.setProperty("--share", `${state.score}%`);
+  const parts = [make("div", { className: "hero" }, score, make("div", {}, ...verdict(state), make("div", { className: "chips" }, ...chips)))];
   if (health) {
-    const alerts = health.alerts.map((alert) => make("li", { className: { LOW: "", MEDIUM: "warning" }[alert.severity] ?? "error", textContent: `${alert.code}: ${alert.message}` }));
+    const alerts = health.alerts.map((alert) => make("li", { className: { LOW: "", MEDIUM: "warning" }[alert.severity] ?? "error" }, make("b", { textContent: alert.code }), ` ${alert.message}`));
     const rules = health.explanation.length ? rulesTable(health.explanation) : make("p", { className: "quiet", textContent: "No rule fires." });
-    parts.push(make("div", { className: "why", tabIndex: 0 }, rules, make("div", {}, make("ul", {}, ...alerts), snapshotList(health.signalsSnapshot))));
+    parts.push(make("div", { className: "why" }, make("div", { tabIndex: 0 }, make("h3", { textContent: "Rules that fire" }), rules),
+      make("div", {}, make("h3", { textContent: alerts.length ? "Alerts, and what was counted" : "What was counted" }), make("ul", { className: "alerts" }, ...alerts), snapshotList(health.signalsSnapshot))));
   }
   return $("state").replaceChildren(...parts);
 }
+
+/** The state in a sentence, and the comparison behind it; only what the evaluation says of itself. */
+function verdict(state) {
+  const lines = [];
+  const since = state.cooldownStartedAt && Date.parse(state.cooldownStartedAt);
+  if (state.lifecycle === "BANNED") lines.push(["Banned by WhatsApp, as an operator said."]);
+  else if (state.cooldownReason) lines.push(["Resting for ", make("b", { textContent: state.cooldownReason }), since ? ` since ${clockText(since)} (${agoText(since)})` : ""]);
+  else if (state.connection !== "CONNECTED") lines.push([`Not known to be connected: ${state.connection}`]);
+  else if (state.riskLevel !== "LOW") lines.push([`At ${state.riskLevel.toLowerCase()} risk, but no rule asks for a rest`]);
+  else lines.push(["Well: no rule asks for a rest"]);
+  const behind = (state.explanation ?? []).find((rule) => state.cooldownReason && rule.points === 0);
+  if (behind) lines.push([behind.conditions.map(({ measure, op, threshold, observed }) => `${measure} is ${number(observed)} (${op} ${number(threshold)})`).join(", ")]);
+  if (state.cooldownReason && since) lines.push([`Ends ${clockText(since + COOLDOWN_LEAST)} at the earliest, at the first moment when no condition holds`]);
+  return lines.map((words, index) => make("p", { className: index ? "quiet" : "verdict" }, ...words));
+}
+
+const signed = (points) => `${points > 0 ? "+" : "−"}${Math.abs(points)}`;
 
 /** What fired, in the numbers that were compared: every condition of a rule on a line of its own. */
 function rulesTable(explanation) {
@@ -42,7 +64,7 @@ function rulesTable(explanation) {
     make("b", { textContent: rule.id }),
     lines(rule, ({ measure, op, threshold }) => `${measure} ${op} ${number(threshold)}`),
     lines(rule, ({ observed }) => number(observed)),
-    rule.points ? (rule.points > 0 ? "+" : "−") + Math.abs(rule.points) : "–",
+    rule.points ? signed(rule.points) : "rest",
   ]));
   return make("table", { className: "rules" }, make("thead", {}, cells("th", ["Rule", "Threshold", "Observed", "Points"])), make("tbody", {}, ...rows));
 }
@@ -52,19 +74,29 @@ function snapshotList(snapshot) {
   return make("div", { className: "chips quiet" }, ...(chips.length ? chips : ["Nothing was counted in the window."]));
 }
 
+/** Says how much is in view; cheap, with every frame. */
+function showCount(busy) {
+  const [from, to] = rangeOf(view.since, view.until);
+  const cut = facts.cutAt !== null && view.since < facts.cutAt ? `; only the newest ${FACTS_MAX.toLocaleString("en")} are loaded, zoom in for the rest` : "";
+  $("shown").textContent = `${(to - from).toLocaleString("en")} signals in ${spanText(view.until - view.since)}${busy ? ", loading…" : ""}${cut}`;
+}
+
+/** The newest signals in view, as rows; when the view rests. */
 function showRows(busy) {
-  const found = inView();
-  const rows = found.slice(0, rowsShown).map((fact) => {
+  const [from, to] = rangeOf(view.since, view.until);
+  const oneDay = clockText(view.since).slice(0, 10) === clockText(view.until).slice(0, 10);
+  const rows = facts.signals.slice(from, Math.min(to, from + rowsShown)).map((fact) => {
     const row = make("tr", { className: fact.level, dataset: { signal: fact.id }, tabIndex: 0 },
-      make("td", { textContent: clockText(fact.at, true) }), make("td", { textContent: fact.summary }),
+      make("td", { textContent: clockText(fact.at, true).slice(oneDay ? 11 : 0), title: fact.occurredAt }), make("td", { textContent: fact.summary }),
       make("td", { textContent: fact.source }), make("td", { className: "mono", textContent: fact.messageId ?? "" }));
     row.setAttribute("aria-selected", fact.id === view.signal);
     return row;
   });
+  const filtered = Object.values(view.filters).some((words) => words.size);
+  const none = make("p", { className: "quiet empty", textContent: busy ? "Loading…" : filtered ? "Nothing in this span passes the filter." : "Nothing happened in this span. Zoom out, or choose a longer range." });
   $("rows").replaceChildren(...rows);
-  $("more").hidden = found.length <= rowsShown;
-  const cut = facts.cutAt !== null && view.since < facts.cutAt ? `; only the newest ${FACTS_MAX.toLocaleString("en")} are loaded, zoom in for the rest` : "";
-  $("shown").textContent = `${found.length.toLocaleString("en")} signals in ${spanText(view.until - view.since)}${busy ? ", loading…" : ""}${cut}`;
+  $("no-rows").replaceChildren(...(rows.length ? [] : [none]));
+  $("more").hidden = to - from <= rowsShown;
 }
 
 function detail(title, ...parts) {

@@ -1,9 +1,12 @@
 /* Wiring: what the user does, what comes live, and when to draw. */
 
 const LOAD_DELAY = 200;
+const ROWS_DELAY = 100; // charts follow every frame, rows when the view rests
 const STATE_EVERY = 10e3;
 let loadTimer = 0;
 let drawWanted = false;
+let rowsTimer = 0;
+let movedAt = 0;
 let started = false;
 let events = null;
 
@@ -13,18 +16,25 @@ function draw() {
   requestAnimationFrame(() => {
     drawWanted = false;
     const busy = !started || loadTimer !== 0 || facts.loading !== null;
-    $("timeline").setAttribute("aria-busy", busy);
+    if (busy) $("timeline").setAttribute("aria-busy", busy);
     redrawCharts();
-    showRows(busy);
+    showCount(busy);
+    clearTimeout(rowsTimer);
+    rowsTimer = setTimeout(() => {
+      showRows(busy);
+      $("timeline").setAttribute("aria-busy", busy);
+    }, performance.now() - movedAt < ROWS_DELAY ? ROWS_DELAY : 0);
   });
 }
 
 /** The span moved: draw what is there at once, load what is missing a moment later. */
 function moved() {
   rowsShown = ROWS_STEP;
+  movedAt = performance.now();
+  $("timeline").setAttribute("aria-busy", true);
   $("follow").setAttribute("aria-pressed", view.follow);
   for (const button of $("ranges").children) button.setAttribute("aria-pressed", Math.abs(view.until - view.since - button.value) < 1);
-  writeAddress();
+  writeAddressSoon();
   clearTimeout(loadTimer);
   loadTimer = 0;
   if (view.instance && !isLoaded()) loadTimer = setTimeout(() => { loadTimer = 0; attempt(() => load(draw)); }, LOAD_DELAY);
@@ -38,7 +48,8 @@ function selected() {
 
 /** Another instance: everything about the old one goes. */
 function opened() {
-  $("instance-name").textContent = view.instance ?? "No instance yet";
+  $("instance-name").textContent = view.instance === null ? "No number yet" : plainId(view.instance);
+  $("instance-name").title = view.instance ?? "";
   document.title = view.instance ? `${view.instance} · Reputation timeline` : "Reputation timeline";
   detail("Details", make("p", { className: "quiet", textContent: "Pick a signal, a gap or a decision." }));
   notify("");
@@ -57,8 +68,7 @@ function listen() {
     const fact = JSON.parse(data);
     const fits = Object.entries(view.filters).every(([name, words]) => !words.size || words.has(fact[name]));
     if (!fits) return;
-    addSignals([fact]);
-    sortSignals();
+    addLive(fact);
     draw();
   });
   events.addEventListener("decision", ({ data }) => {
@@ -67,8 +77,9 @@ function listen() {
     draw();
     attempt(showState);
   });
-  events.addEventListener("error", () => { missed = true; });
+  events.addEventListener("error", () => { missed = true; $("live-lost").hidden = false; });
   events.addEventListener("open", () => {
+    $("live-lost").hidden = true;
     if (missed) { facts.key = ""; moved(); } // the timeline knows what the stream missed
     missed = false;
   });
@@ -120,6 +131,7 @@ function toggleFollow() {
   view.follow = !view.follow;
   if (view.follow) setSpan(Date.now() - (view.until - view.since), Date.now());
   moved();
+  writeAddress();
 }
 
 async function share() {
