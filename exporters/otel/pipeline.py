@@ -14,7 +14,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
@@ -31,6 +31,8 @@ BACKOFF_MAX_SECONDS: Final = 10.0
 
 Item = TypeVar("Item")
 
+DropReason: TypeAlias = Literal["queue_full", "export_failed", "rejected", "shutdown"]
+
 
 class Listener(Protocol):
     """Hears what became of records, from the pipeline's thread and from the recorder's; must be quick."""
@@ -39,7 +41,7 @@ class Listener(Protocol):
         """Hear of `n` records emitted, exported or failed."""
         ...
 
-    def dropped(self, reason: str, n: int) -> None:
+    def dropped(self, reason: DropReason, n: int) -> None:
         """Hear of `n` records dropped: queue_full, shutdown, or (these failed) export_failed, rejected."""
         ...
 
@@ -177,7 +179,7 @@ class Pipeline(Generic[Item]):
                 self._settle(0, "export_failed")
                 return
 
-    def _settle(self, exported: int, reason: str) -> None:
+    def _settle(self, exported: int, reason: DropReason) -> None:
         """Tell the fate of the batch in hand, unless `close` has told it already."""
         with self._wake:
             records, self._in_hand = self._in_hand, 0

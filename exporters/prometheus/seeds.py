@@ -26,16 +26,20 @@ ERROR_TYPE_OF: Final = {
 }
 """The wire's own failure codes, as `error_type` shows them; a name that does not resolve is `connect`."""
 
+_OF_MESSAGES: Final = (
+    SignalType.MESSAGE_SENT,
+    SignalType.MESSAGE_DELIVERED,
+    SignalType.MESSAGE_READ,
+    SignalType.MESSAGE_REPLIED,
+    SignalType.MESSAGE_FAILED,
+    SignalType.REACTION_SENT,
+    SignalType.PRESENCE_SET,
+)
 _SOURCES_OF: Final = {
-    SignalType.MESSAGE_SENT: (Source.DISPATCH, Source.WEBHOOK),
-    SignalType.MESSAGE_DELIVERED: (Source.WEBHOOK,),
-    SignalType.MESSAGE_READ: (Source.DISPATCH, Source.WEBHOOK),
-    SignalType.MESSAGE_REPLIED: (Source.WEBHOOK,),
-    SignalType.MESSAGE_FAILED: (Source.DISPATCH, Source.WEBHOOK),
-    SignalType.REACTION_SENT: (Source.DISPATCH,),
-    SignalType.PRESENCE_SET: (Source.DISPATCH,),
+    **dict.fromkeys(_OF_MESSAGES, (Source.DISPATCH, Source.WEBHOOK)),
     SignalType.SEND_LATENCY_OBSERVED: (Source.DISPATCH,),
 }
+"""All others are facts of the provider, whichever way they arrive."""
 
 DROPPED: Final = (
     ("ingest", "instance_id_empty"),
@@ -58,6 +62,7 @@ EXPORT_DROPPED: Final = (
     ("log", "stream_closed"),
     ("otlp", "queue_full"),
     ("otlp", "export_failed"),
+    ("otlp", "rejected"),
     ("otlp", "shutdown"),
 )
 FAULTS: Final = ("body_cut", "body_empty", "body_undecodable", "body_unreadable", "data_missing")
