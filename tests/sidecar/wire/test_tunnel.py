@@ -1,7 +1,7 @@
 """Switched connections: WebSocket through a real client and server, and any other protocol by its bytes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -74,6 +74,61 @@ def test_a_fragmented_message_arrives_whole_and_pings_are_answered() -> None:
             await asyncio.wait_for(await client.ping(), 5)
 
     with_websockets(story)
+
+
+def test_fragments_of_both_sides_arrive_one_by_one_with_control_frames_between() -> None:
+    """A megabyte in fragments of 64 KiB each way, pings in the middle of the message."""
+
+    async def story() -> None:
+        pieces = [bytes((number,)) * 65_536 for number in range(16)]
+        received: list[bytes] = []
+
+        async def in_fragments(connection: ServerConnection) -> None:
+            received.extend([piece async for piece in connection.recv_streaming(decode=False)])
+            await connection.ping()
+            await connection.send(pieces)
+
+        async with serve(in_fragments, "127.0.0.1", 0, max_size=None) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            async with (
+                wire(port) as sut,
+                connect(f"ws://127.0.0.1:{sut.port}/ws", max_size=None) as client,
+            ):
+
+                async def slowly() -> AsyncIterator[bytes]:
+                    for piece in pieces:
+                        yield piece
+                        await client.ping()
+
+                await client.send(slowly())
+                returned = [piece async for piece in client.recv_streaming(decode=False)]
+        # The library ends a message with an empty fragment.
+        assert received == [*pieces, b""]
+        assert returned == [*pieces, b""]
+
+    run(story())
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 3999])
+def test_close_codes_of_the_client_reach_the_server(code: int) -> None:
+    """With its reason; both sides end well."""
+
+    async def story() -> None:
+        closed: list[tuple[int | None, str | None]] = []
+
+        async def until_closed(connection: ServerConnection) -> None:
+            await connection.wait_closed()
+            closed.append((connection.close_code, connection.close_reason))
+
+        async with serve(until_closed, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            async with wire(port) as sut:
+                client = await connect(f"ws://127.0.0.1:{sut.port}/ws")
+                await client.close(code, "I am done")
+                await until(lambda: closed == [(code, "I am done")])
+                await until(lambda: sut.counters.tunnels == 0)
+
+    run(story())
 
 
 @pytest.mark.parametrize("code", [1000, 1011, 4321])
