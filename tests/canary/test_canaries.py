@@ -17,7 +17,7 @@ from tests.canary.household import CRASHING, PROVIDERS, Household, Sink, househo
 from tests.canary.markers import CANARIES, NEEDLES, PHONE, Hit, forms, hits
 from tests.canary.traffic import Shot, callbacks, calls
 
-pytestmark = [pytest.mark.xdist_group("canaries"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("canaries"), pytest.mark.slow, pytest.mark.timeout(300)]
 
 INSTANCES: Final = {
     "turbozap": "tz-1",
@@ -90,7 +90,7 @@ def rejected(tmp_path_factory: pytest.TempPathFactory) -> Told:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """A few exchanges through a sidecar that was told to keep chat ids and message ids."""
     shots = [
-        (name, shot) for name in PROVIDERS for shot in [*list(calls(name))[:15], *list(callbacks(name))[:15]]
+        (name, shot) for name in PROVIDERS for shot in [*list(calls(name))[::4], *list(callbacks(name))[:40]]
     ]
     with household(tmp_path_factory.mktemp("plain"), "observe", remote_jid="plain") as house:
         return told(house, shots)

@@ -70,6 +70,7 @@ def test_signatures_are_checked_over_the_raw_bytes(mode: str, tmp_path: Path) ->
         ]
         ends.sidecar.settled(exchanges=8)
         signals = ends.sidecar.timeline(NUMBER)
+        by_original_id = ends.sidecar.timeline(NUMBER, messageId="wamid.gz")
         counted = {
             outcome: sum(
                 value
@@ -85,6 +86,7 @@ def test_signatures_are_checked_over_the_raw_bytes(mode: str, tmp_path: Path) ->
     assert len(ends.dispatcher.seen) == (8 if mode == "observe" else 5)
     assert {packed, receipt("wamid.chunked")} <= {seen.body for seen in ends.dispatcher.seen}
     assert [signal["type"] for signal in signals] == ["MESSAGE_READ"] * 3, (signals, counted)
+    assert [signal["messageId"][:6] for signal in by_original_id] == ["wamid:"]
     assert counted == {"valid": 4, "invalid": 2, "missing": 1}
 
 
