@@ -140,7 +140,7 @@ class TrafficObserver:
                 error.value if error is not None else None,
                 _microseconds(exchange.first_byte_ns, exchange.ended_ns) or 0,
                 _microseconds(exchange.sent_ns, exchange.received_ns),
-                _outcome(bool(signals), fault),
+                _READ if signals and fault is None else _outcome(fault),
                 fault,
                 unknown,
                 () if whole else _unobserved(exchange, fault),
@@ -160,10 +160,8 @@ def _read(reader: Reader, exchange: Exchange) -> tuple[Reading, str | None]:
     return reading, reading.fault.value if reading.fault else None
 
 
-def _outcome(has_signals: bool, fault: str | None) -> Outcome:
-    if fault is not None:
-        return Outcome.UNREADABLE
-    return _READ if has_signals else Outcome.NO_SIGNAL
+def _outcome(fault: str | None) -> Outcome:
+    return Outcome.NO_SIGNAL if fault is None else Outcome.UNREADABLE
 
 
 def _microseconds(start_ns: int, end_ns: int) -> int | None:

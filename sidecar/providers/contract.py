@@ -150,10 +150,14 @@ REPAIRS_MAX: Final = 1024
 
 def decoded(decoder: msgspec.json.Decoder[T], body: Body) -> T | Fault:
     """Narrow a whole JSON body to the decoder's type, or say why that is impossible."""
-    fault = _STATE_FAULT.get(body.state)
+    data, state = body
+    fault = _STATE_FAULT.get(state)
     if fault is not None:
         return fault
-    return narrowed(decoder, body.data)
+    try:
+        return decoder.decode(data)
+    except (ValueError, RecursionError):
+        return narrowed(decoder, data)
 
 
 def narrowed(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T | Fault:

@@ -3,8 +3,9 @@
 A reader finds out what was asked and what was answered; these functions say which events that makes.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from domain.event import Context, Event, new_event
 from domain.words import EventType, Source
@@ -63,6 +64,10 @@ class Call(NamedTuple):
         if code is not None:
             add_code(context, code, self.codes)
         return context
+
+
+new_call: Final[Callable[[tuple[Any, ...]], Call]] = partial(tuple.__new__, Call)
+"""Makes a call of all its values in order, in half the time."""
 
 
 def add_code(context: Context, code: str, codes: Mapping[str, Code]) -> None:

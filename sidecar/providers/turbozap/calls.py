@@ -13,7 +13,7 @@ from sidecar.providers import basis, media, outcome
 from sidecar.providers.chat import NO_CHAT, Chat, chat
 from sidecar.providers.codes import Code, engine_code
 from sidecar.providers.contract import CONNECTS, SENDS, Action, Fault, Reading, decoded, drift
-from sidecar.providers.outcome import Call
+from sidecar.providers.outcome import Call, new_call
 from sidecar.providers.routes import Route, Routes, Row, any_method, unknown_call
 
 _SEND = "/message/{instance}/"
@@ -128,7 +128,7 @@ def _read_send(exchange: Exchange, route: Route, instance_id: str, codes: Mappin
     fault = request if isinstance(request, Fault) else None
     target, message_type = _asked(request, route)
     template = route.template
-    call = Call(exchange, route, instance_id, codes, target, message_type)
+    call = new_call((exchange, route, instance_id, codes, target, message_type))
     if target.unheard:
         return Reading(outcome.refused(call, _refusal_code(exchange)), template)
     if not call.answered_ok:
