@@ -52,9 +52,9 @@ class AnnotationsAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 class _Position(NamedTuple):
     """What a cursor holds: the bounds of the first page, and the last instance shown."""
 
-    since: Millis
-    until: Millis
-    after: str
+    since: cursor.KeyTime
+    until: cursor.KeyTime
+    after: cursor.KeyInstance
 
 
 async def annotations(request: web.Request) -> web.Response:

@@ -6,15 +6,22 @@ question, where it would silently skip rows.
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from domain.signal import INSTANCE_ID_MAX, TIME_MAX
 from sidecar.api.errors import ApiError, bad_request
+from sidecar.api.params import NO_CONTROLS
 
 T = TypeVar("T")
 
 _FINGERPRINT_BYTES: Final = 6
+
+# Anyone can make a cursor: what stands inside is bounded like every other input, by what a database can hold.
+KeyTime = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX)]
+KeyNumber = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+KeyInstance = Annotated[str, msgspec.Meta(max_length=INSTANCE_ID_MAX, pattern=NO_CONTROLS)]
 
 
 def fingerprint(*question: object) -> str:

@@ -9,7 +9,6 @@ from msgspec import UNSET, UnsetType
 
 from domain.health_ports import DecisionKey, DecisionQuery
 from domain.read_health import DECISIONS_MAX, WINDOW_MAX_MS, ReadInstanceHealth
-from domain.words import Millis
 from sidecar.api import cursor, params
 from sidecar.api.errors import JSON, ApiError
 from sidecar.api.etag import tagged, unless_known
@@ -63,10 +62,10 @@ class DecisionDetail(DecisionAnswer, frozen=True, kw_only=True, rename="camel"):
 
 
 class _Position(NamedTuple):
-    since: Millis
-    until: Millis
-    evaluated_at: Millis
-    arrival: int
+    since: cursor.KeyTime
+    until: cursor.KeyTime
+    evaluated_at: cursor.KeyTime
+    arrival: cursor.KeyNumber
 
 
 def evaluation_of(request: web.Request) -> Evaluation:

@@ -1,7 +1,7 @@
 """GET /v1/instances: every number with its latest known state, in order of its id."""
 
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -52,12 +52,18 @@ class InstancesAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     next_cursor: str | None
 
 
+class _After(NamedTuple):
+    """What a cursor holds: the last instance shown."""
+
+    instance_id: cursor.KeyInstance
+
+
 async def instances(request: web.Request) -> web.Response:
     """Answer one page."""
     query = params.Query(request, PARAMS)
     limit = query.get(params.LIMIT) or LIMIT_DEFAULT
     text = query.get(params.CURSOR)
-    after = None if text is None else cursor.unpack(text, _ASKED, str)
+    after = None if text is None else cursor.unpack(text, _ASKED, _After).instance_id
     store = request.app[PARTS].store
     body = await request.app[READERS].questions.run(partial(_page, store, after, limit))
     return web.Response(body=body, content_type=JSON)
@@ -70,7 +76,7 @@ def _page(store: SignalStore, after: str | None, limit: int) -> bytes:
     more = len(found) > limit
     answer = InstancesAnswer(
         instances=[_answer(summary) for summary in shown],
-        next_cursor=cursor.pack(_ASKED, shown[-1].instance_id) if more else None,
+        next_cursor=cursor.pack(_ASKED, _After(shown[-1].instance_id)) if more else None,
     )
     return msgspec.json.encode(answer)
 

@@ -7,7 +7,6 @@ import msgspec
 from aiohttp import hdrs, web
 
 from domain.timeline import LIMIT_DEFAULT, GetReputationTimeline, PageKey, Timeline, TimelineQuery
-from domain.words import Millis
 from sidecar.api import cursor, params
 from sidecar.api.errors import JSON, unavailable
 from sidecar.api.etag import tagged, unless_known
@@ -52,10 +51,10 @@ class TimelineAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class _Position(NamedTuple):
     """What a cursor holds: bounds as they were resolved for the first page, and the last row's key."""
 
-    since: Millis
-    until: Millis
-    occurred_at: Millis
-    seq: int
+    since: cursor.KeyTime
+    until: cursor.KeyTime
+    occurred_at: cursor.KeyTime
+    seq: cursor.KeyNumber
 
 
 class _Question(NamedTuple):

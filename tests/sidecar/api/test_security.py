@@ -1,5 +1,8 @@
 """Who may ask, and what every answer carries."""
 
+import base64
+import hashlib
+import re
 from typing import Any
 
 import pytest
@@ -332,6 +335,28 @@ def test_every_answer_carries_the_security_headers_and_none_allows_another_origi
         assert "aiohttp" not in headers["Server"]
         assert headers["Cache-Control"] == "no-store"
         assert not [name for name in headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_the_page_runs_its_own_script_only_and_nobody_frames_it(token: str | None) -> None:
+    """Script and style are allowed by digest, nothing inline beside them; no frame, no other origin."""
+
+    async def story() -> tuple[str, str]:
+        async with admin(token=token) as api:
+            answer = await api.get("/")
+            return answer.headers["Content-Security-Policy"], answer.body.decode()
+
+    policy, page = run(story)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+
+    assert "unsafe" not in policy
+    assert rules["default-src"] == rules["frame-ancestors"] == rules["base-uri"] == "'none'"
+    for kind in ("script", "style"):
+        texts = re.findall(rf"<{kind}>(.*?)</{kind}>", page, re.DOTALL)
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+        assert rules.get(f"{kind}-src", "") == " ".join(f"'sha256-{digest}'" for digest in digests)
+    assert not re.findall(r'(?:src|href)="(?!#|data:)', page), "nothing is asked of anyone"
+    assert not re.findall(r"""\s(?:on\w+|style)=["']""", page.partition("<script>")[0]), "no inline handler"
 
 
 def test_unknown_methods_and_routes_have_the_one_form_of_an_error() -> None:
