@@ -3,13 +3,15 @@
 import asyncio
 import itertools
 import json
+import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import aiohttp
 
-from dashboards.native.prometheus import Alerting
+from dashboards.native.prometheus import Alerting, until
 from sidecar.demo import calls
 from sidecar.demo.child import SidecarChild
 from sidecar.demo.dispatcher import API_KEY, DispatcherSimulator
@@ -20,6 +22,7 @@ from sidecar.demo.turbozap import Callback
 from sidecar.tasks import spawn
 
 INSIST_SECONDS: Final = 0.3
+RESTART_SECONDS: Final = 30.0
 CALLS_PER_SECOND: Final = 48.0
 OFFLINE: Final = "kiosk-offline"
 NUMBERS: Final = (*FATES, OFFLINE)
@@ -38,6 +41,7 @@ class World:
         self.sidecar: SidecarChild | None = None
         self.admin = ""
         self._insisting: asyncio.Task[None] | None = None
+        self._log = folder / "sidecar.log"
 
     async def start(self) -> None:
         """Start everything; all numbers are healthy."""
@@ -63,13 +67,29 @@ class World:
 
     async def start_sidecar(self) -> dict[str, str]:
         """Start the sidecar, after the first time on the addresses it had."""
-        self.sidecar = SidecarChild(self._settings, self._inherited, self._folder / "sidecar.log")
+        self.sidecar = SidecarChild(self._settings, self._inherited, self._log)
         return await self.sidecar.start()
 
     async def stop_sidecar(self) -> None:
         """Stop the sidecar, traffic and all."""
         if self.sidecar is not None:
             await self.sidecar.stop()
+
+    async def kill_worker(self) -> None:
+        """Kill the worker, and wait for the next one."""
+        known = self._workers()
+        os.kill(known[-1], signal.SIGKILL)
+
+        async def is_there() -> bool:
+            return self._workers() != known
+
+        await until(is_there, RESTART_SECONDS)
+
+    def _workers(self) -> list[int]:
+        """Give the process ids of all workers so far, as the log tells them."""
+        lines = self._log.read_text("utf-8").splitlines()
+        started = [json.loads(line) for line in lines if '"process.started"' in line]
+        return [line["pid"] for line in started if line["process"] == "worker 0"]
 
     async def insist(self, name: str) -> None:
         """Go on sending for one number, connected or not, until `relent`."""
@@ -165,6 +185,11 @@ async def _calls_stop(world: World) -> None:
     await world.dispatcher.quiet()
 
 
+async def _worker_dies(world: World) -> None:
+    for _ in range(3):
+        await world.kill_worker()
+
+
 async def _sidecar_goes(world: World) -> None:
     await world.stop_sidecar()
 
@@ -223,6 +248,12 @@ OF_NUMBERS: Final = (
 """At the same time, nearly each on a number of its own."""
 
 OF_SYSTEMS: Final = (
+    Incident(
+        "the worker is killed three times",
+        (Alerting("ReputationProcessDied", ""),),
+        _worker_dies,
+        _nothing,
+    ),
     Incident(
         "the sidecar is stopped and started again",
         (Alerting("ReputationSidecarDown", ""),),
