@@ -234,6 +234,16 @@ class OtlpRecovered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalIdsForgotten(Event):
+    """An operator had message and chat ids blanked; whose is not told."""
+
+    NAME = "ids.forgotten"
+    LEVEL = INFO
+    instances: int
+    blanked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiFailed(Event):
     """An answer of the admin API failed for a fault of ours."""
 

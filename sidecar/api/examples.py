@@ -31,6 +31,7 @@ from sidecar.api import health_answers as answers
 from sidecar.api.actions import EvaluateBody, NoBody
 from sidecar.api.annotations import Annotation, AnnotationsAnswer
 from sidecar.api.errors import ErrorAnswer, Problem
+from sidecar.api.forgetting import ForgetBody, ForgetChatBody, ForgottenAnswer
 from sidecar.api.health import DecisionDetail, DecisionsAnswer
 from sidecar.api.instances import InstanceAnswer, InstancesAnswer
 from sidecar.api.params import INSTANCE_EXAMPLE
@@ -232,6 +233,9 @@ BODIES: Final[dict[type[msgspec.Struct], Any]] = {
         DecisionDetail(**msgspec.structs.asdict(_DECISION), reproduced=True, differences=[]),
         EvaluateBody(reason=EvaluationReason.PRE_DISPATCH),
         NoBody(),
+        ForgetBody(remote_jid="5511999990000@s.whatsapp.net"),
+        ForgetChatBody(remote_jid="5511999990000@s.whatsapp.net"),
+        ForgottenAnswer(instances=1, seen=1200, blanked=14, scrubbed=True),
         HealthAnswer(status="degraded", reasons=["the oldest fact that is not recorded is 42 s old"]),
         SignIn(token="the value of SIDECAR_ADMIN_TOKEN"),  # noqa: S106 - a sentence, no secret
         ErrorAnswer(

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from domain.decision import Decision
 from domain.exchange import ExchangeFacts
+from domain.forget import ForgetPersonalIds
 from domain.ingest_signal import IngestReputationSignal
 from domain.ports import SignalStore
 from domain.read_health import ReadInstanceHealth
@@ -92,6 +93,7 @@ class AdminParts:
         lag_ms: age of the oldest fact that is not recorded; cheap, called on the loop.
         posting: None: facts cannot be posted, the route is not there.
         evaluation: None: health is not evaluated, its routes are not there.
+        forgetting: None: nothing can be forgotten, the route is not there.
     """
 
     store: SignalStore
@@ -110,6 +112,7 @@ class AdminParts:
     counts: AdminCounts = field(default_factory=AdminCounts)
     posting: Posting | None = None
     evaluation: Evaluation | None = None
+    forgetting: ForgetPersonalIds | None = None
 
 
 PARTS: Final = web.AppKey("parts", AdminParts)

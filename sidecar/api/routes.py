@@ -5,6 +5,7 @@ from typing import Final
 from sidecar.api import (
     actions,
     annotations,
+    forgetting,
     front,
     health,
     instances,
@@ -134,6 +135,25 @@ ROUTES: Final[tuple[Route, ...]] = (
             ("POST", "reinitialise", actions.reinitialise, "An operator starts the reputation anew."),
             ("POST", "ban", actions.ban, "An operator marks the instance as banned."),
         )
+    ),
+    Route(
+        method="POST",
+        path="/v1/forget",
+        handler=forgetting.forget_chat,
+        summary="An operator has message and chat ids of a chat blanked, in every instance.",
+        answer=forgetting.ForgottenAnswer,
+        body=forgetting.ForgetChatBody,
+        needs="forgetting",
+    ),
+    Route(
+        method="POST",
+        path=f"{_INSTANCE}/forget",
+        handler=forgetting.forget_instance,
+        summary="An operator has message and chat ids of an instance blanked, or of one chat of it.",
+        answer=forgetting.ForgottenAnswer,
+        body=forgetting.ForgetBody,
+        body_required=False,
+        needs="forgetting",
     ),
     Route(
         path="/v1/stream",

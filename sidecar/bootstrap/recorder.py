@@ -13,6 +13,7 @@ from aiohttp import web
 from domain.errors import StoreUnavailable
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fold_state import setting_of
+from domain.forget import ForgetPersonalIds
 from domain.ingest_signal import IngestReputationSignal
 from domain.read_health import ReadInstanceHealth
 from domain.recorded import Progress
@@ -142,6 +143,7 @@ class _Builder:
             lag_ms=self._journal.lag_ms,
             posting=Posting(IngestReputationSignal(redactor, table.known), own.append),
             evaluation=Evaluation(self._evaluation, reading, replay),
+            forgetting=ForgetPersonalIds(self._store),
         )
 
     def _open_store(self) -> BatchRecording:

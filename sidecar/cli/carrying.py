@@ -99,4 +99,31 @@ def verify(
     sys.exit(guarded(body))
 
 
-COMMANDS: Final[dict[str, Callable[..., None]]] = {"export": export, "import": import_, "verify": verify}
+def forget(
+    instance: Annotated[str | None, typer.Option("--instance", help="of this number", metavar="ID")] = None,
+    jid: Annotated[
+        str | None,
+        typer.Option("--jid", help="of this chat: phone number, chat id, or its digest", metavar="JID"),
+    ] = None,
+    config: ConfigFile = None,
+    url: Url = None,
+    data_dir: DataDirectory = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Blank message and chat ids of a number, a chat, or a chat of a number; facts and decisions stay."""
+
+    def body() -> int:
+        from sidecar.cli.forgetting import forget as forgotten  # noqa: PLC0415 - as above
+
+        return forgotten(Place(config, url, data_dir), instance, jid, as_json=json)
+
+    sys.exit(guarded(body))
+
+
+COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "export": export,
+    "import": import_,
+    "verify": verify,
+    "forget": forget,
+}

@@ -71,7 +71,7 @@ class HttpPosting:
             return
         self._since_look = 0
         deadline = monotonic_ns() + int(PENDING_SECONDS * 1e9)
-        while self._pending() > PENDING_MAX:
+        while pending_facts(self._answers) > PENDING_MAX:
             if monotonic_ns() > deadline:
                 raise CommandFailed(
                     f"{self.where} does not record what waits in its journal; see its log and /readyz, then "
@@ -80,7 +80,9 @@ class HttpPosting:
                 )
             self._wait(RETRY_SECONDS)
 
-    def _pending(self) -> float:
-        status, page = self._answers.exchanged("GET", "/metrics")
-        found = _PENDING.search(page) if status == 200 else None
-        return float(found[1]) if found else 0.0
+
+def pending_facts(answers: HttpAnswers) -> float:
+    """Give how many observed facts are not recorded yet; 0 where that is not told."""
+    status, page = answers.exchanged("GET", "/metrics")
+    found = _PENDING.search(page) if status == 200 else None
+    return float(found[1]) if found else 0.0

@@ -134,13 +134,15 @@ class HttpAnswers:
         for decision in self.decisions(instance_id, since, until):
             yield self._get(f"/v1/decisions/{quote(decision.id)}", {"replay": "true"}, DecisionDetail)
 
-    def exchanged(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def exchanged(
+        self, method: str, path: str, body: bytes | None = None, seconds: float = ANSWER_SECONDS
+    ) -> tuple[int, bytes]:
         """Put a request; give status and body whatever they are.
 
         Raises:
             CommandFailed: nobody answers.
         """
-        connection = self._connect(ANSWER_SECONDS)
+        connection = self._connect(seconds)
         headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
         try:
             connection.request(method, self._base.path.rstrip("/") + path, body, headers)

@@ -13,6 +13,7 @@ from domain.evaluate_health import EvaluateInstanceHealth
 from domain.event import Context
 from domain.exchange import ExchangeFacts, Outcome
 from domain.fold_state import setting_of
+from domain.forget import ForgetPersonalIds
 from domain.ingest_signal import IngestReputationSignal
 from domain.read_health import ReadInstanceHealth
 from domain.record_signal import RecordReputationSignal, Slice
@@ -142,7 +143,7 @@ def served(fleet: Fleet, folder: Path, **parts: Any) -> Iterator[Admin]:
     stop = threading.Event()
 
     async def serve_until_stopped() -> None:
-        given = {"evaluation": fleet.evaluation} | parts
+        given = {"evaluation": fleet.evaluation, "forgetting": ForgetPersonalIds(fleet.store)} | parts
         async with posting_to(folder) as posting, admin(fleet.store, posting=posting, **given) as api:
             ready.set_result(api)
             await asyncio.to_thread(stop.wait)

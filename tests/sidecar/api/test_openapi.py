@@ -11,6 +11,7 @@ import pytest
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.exchange import ExchangeFacts
 from domain.fold_state import setting_of
+from domain.forget import ForgetPersonalIds
 from domain.ingest_signal import IngestReputationSignal
 from domain.read_health import ReadInstanceHealth
 from domain.recorded import Gap
@@ -35,6 +36,7 @@ EVALUATION = Evaluation(
     ReadInstanceHealth(_EMPTY, _SETTING),
     ReplayDecisions(_EMPTY, _SETTING),
 )
+FORGETTING = ForgetPersonalIds(_EMPTY)
 COMMITTED = Path(__file__).parents[3] / "docs" / "openapi.json"
 
 
@@ -76,7 +78,7 @@ def test_every_registered_route_is_described_and_every_described_one_is_register
     }
 
     async def story() -> set[tuple[str, str]]:
-        async with admin(posting=POSTING, evaluation=EVALUATION) as api:
+        async with admin(posting=POSTING, evaluation=EVALUATION, forgetting=FORGETTING) as api:
             return {
                 (route.method, route.resource.canonical)
                 for route in api.app.router.routes()
