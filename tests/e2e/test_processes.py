@@ -140,6 +140,7 @@ def test_a_second_sigterm_ends_everything_now(tmp_path: Path) -> None:
     [("213", True), ("11", False)],
     ids=["other-counts-of-workers", "a-connection-each"],
 )
+@pytest.mark.slow
 def test_a_newer_sidecar_takes_the_sockets_over_without_a_failed_request(
     tmp_path: Path, workers: str, reuse: bool
 ) -> None:

@@ -147,6 +147,7 @@ def test_the_corpus_and_its_near_misses_get_one_verdict_however_they_are_cut(pat
     run(story())
 
 
+@pytest.mark.slow
 def test_a_guided_fuzzer_finds_nothing_in_a_bounded_run(tmp_path: Path) -> None:
     """The same seed and number of inputs each time; `make fuzz` goes on from here."""
     if importlib.util.find_spec("atheris") is None:
