@@ -18,10 +18,12 @@ PING_SECONDS: Final = 15.0
 """A quiet stream still writes, so that a client that went away is noticed."""
 WRITE_SECONDS: Final = 30.0
 RETRY_MS: Final = 2000
+STREAM_SECONDS: Final = 3600.0
+"""Then it ends, and the client connects again by itself: who may ask is decided anew at least that often."""
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Stream until the client leaves, falls behind, or the sidecar stops."""
+    """Stream until the client leaves or falls behind, an hour is over, or the sidecar stops."""
     query = params.Query(request, PARAMS)
     hub = request.app[PARTS].hub
     subscription = hub.subscribe(query.get(params.INSTANCE_ID))
@@ -42,7 +44,10 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def _write(response: web.StreamResponse, subscription: Stream) -> None:
     events: bytes | None = b"retry: %d\n\n" % RETRY_MS
+    loop = asyncio.get_running_loop()
+    end = loop.time() + STREAM_SECONDS
     while events is not None:
         async with asyncio.timeout(WRITE_SECONDS):
             await response.write(events or b": ping\n\n")
-        events = await subscription.next(PING_SECONDS)
+        left = end - loop.time()
+        events = await subscription.next(min(PING_SECONDS, left)) if left > 0 else None

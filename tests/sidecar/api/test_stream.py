@@ -11,6 +11,7 @@ import pytest
 
 from domain.recorded import RecordedSignal
 from sidecar.api import Hub, stream
+from sidecar.api.session import SESSION_MS
 from tests.builders import recorded_signal
 from tests.sidecar.api.serving import NOW, Admin, admin, run, until
 
@@ -156,6 +157,27 @@ def test_a_quiet_stream_pings(monkeypatch: pytest.MonkeyPatch) -> None:
             return [await response.content.readline() for _ in range(3)]
 
     assert run(story) == [b"retry: 2000\n", b"\n", b": ping\n"]
+
+
+def test_a_stream_ends_after_its_hour_so_that_an_ended_session_reads_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The end is clean, the place is free, and connecting again is up to the session, which has ended."""
+    monkeypatch.setattr(stream, "STREAM_SECONDS", 0.1)
+    clock = [NOW]
+
+    async def story() -> tuple[bool, int, int]:
+        hub = Hub()
+        async with admin(hub=hub, token="secret", clock=lambda: clock[0]) as api:
+            cookie = (await api.post("/session", json={"token": "secret"})).headers["Set-Cookie"]
+            headers = {"Cookie": cookie.partition(";")[0]}
+            async with api.http.get(f"{api.base}/v1/stream", headers=headers) as response:
+                clock[0] += SESSION_MS
+                cut = await is_cut(response)
+            again = (await api.get("/v1/stream", headers=headers)).status
+            return cut, len(hub), again
+
+    assert run(story) == (False, 0, 401)
 
 
 def test_stopping_ends_every_stream_cleanly_and_soon() -> None:

@@ -3,6 +3,7 @@
 const LOAD_DELAY = 200;
 const ROWS_DELAY = 100; // charts follow every frame, rows when the view rests
 const STATE_EVERY = 10e3;
+const LISTEN_AGAIN = 5e3;
 let loadTimer = 0;
 let drawWanted = false;
 let rowsTimer = 0;
@@ -59,11 +60,11 @@ function opened() {
   if (view.decision) attempt(() => showDecision(view.decision));
 }
 
-function listen() {
+function listen(missed = false) {
   events?.close();
   if (!view.instance) return;
-  events = new EventSource(`/v1/stream?${new URLSearchParams({ instanceId: view.instance })}`);
-  let missed = false;
+  const source = new EventSource(`/v1/stream?${new URLSearchParams({ instanceId: view.instance })}`);
+  events = source;
   events.addEventListener("signal", ({ data }) => {
     const fact = JSON.parse(data);
     const fits = Object.entries(view.filters).every(([name, words]) => !words.size || words.has(fact[name]));
@@ -77,7 +78,12 @@ function listen() {
     draw();
     attempt(showState);
   });
-  events.addEventListener("error", () => { missed = true; $("live-lost").hidden = false; });
+  events.addEventListener("error", () => {
+    missed = true;
+    $("live-lost").hidden = false;
+    // A refusal (too many streams) ends an EventSource for good; a broken connection it mends itself.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => source === events && listen(true), LISTEN_AGAIN);
+  });
   events.addEventListener("open", () => {
     $("live-lost").hidden = true;
     if (missed) { facts.key = ""; moved(); } // the timeline knows what the stream missed

@@ -68,7 +68,7 @@ async def _tab(api: Admin, refused: int) -> AsyncIterator[Any]:
             where = str(message.location)
             if message.type not in ("error", "warning") or "reputation" in where or "decisions" in where:
                 return
-            expected = "401" in message.text or "503" in message.text
+            expected = any(status in message.text for status in ("401", "429", "503"))
             (refusals if expected else wrong).append(f"console: {message.text}")
 
         def asked(request: Any) -> None:
@@ -281,6 +281,24 @@ def test_it_follows_live_and_stops_when_asked() -> None:
         assert "until=" in tab.url
 
     browse(story, store, hub=hub)
+
+
+def test_it_listens_again_after_a_refusal_and_misses_nothing() -> None:
+    """With every stream taken the page says so; when one is free it listens and shows what came meanwhile."""
+    hub = Hub(streams_max=1)
+    store = ListStore(some_signals(3), instances=[summary("sales-1")])
+
+    async def story(tab: Any, api: Admin) -> None:
+        async with api.http.get(f"{api.base}/v1/stream"):
+            await until(lambda: len(hub) == 1)
+            await opened(tab, api, "#instance=sales-1&last=3600000")
+            await tab.wait_for_selector("#live-lost:visible")
+            store.rows.append(recorded_signal(4, clock.now_ms()))
+        await until(lambda: hub.refused > 0 and len(hub) == 1)
+        await becomes(tab, "document.querySelectorAll('#rows tr').length === 4")
+        assert await tab.locator("#live-lost").is_hidden()
+
+    browse(story, store, hub=hub, refused=9)
 
 
 def test_an_export_holds_what_is_shown() -> None:
