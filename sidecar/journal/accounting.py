@@ -65,6 +65,11 @@ class Accounting:
             total = plus(total, one)
         return total
 
+    def resume(self, settled: BySource) -> None:
+        """Stand where these facts of the folder are settled, whether or not their records can be read."""
+        self.totals = self.totals._replace(journaled=most(self.totals.journaled, minus(settled, self.told)))
+        self._aligned = True
+
     def take(self, segment: int, found: Found) -> Entry | None:
         """Take the next record of a segment; None when it says nothing new."""
         try:

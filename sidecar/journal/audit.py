@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from domain.recorded import BySource, Gap, Progress, Tally
 from sidecar.clock import now_ms
-from sidecar.journal.accounting import Accounting, Entry, Unread, plus
+from sidecar.journal.accounting import Accounting, Entry, Unread, plus, settled
 from sidecar.journal.evidence import owner_gone, quarantine, remove_unborn
 from sidecar.journal.layout import (
     FACTS,
@@ -110,7 +110,7 @@ def verify(data_dir: Path, progress: Mapping[str, Progress] | None = None) -> Jo
         data_dir: holds `journal/` and `quarantine/`.
         progress: stored positions, when the store can be asked; without them a journal is judged by itself.
     """
-    folders = (_verify(path, (progress or {}).get(path.name)) for path in _folders(data_dir))
+    folders = (_verify(path, _stored(progress, path.name)) for path in _folders(data_dir))
     return JournalReport(tuple(folders), _quarantined(data_dir))
 
 
@@ -135,13 +135,18 @@ def repair(data_dir: Path, progress: Mapping[str, Progress] | None = None) -> li
     unborn = remove_unborn(journal_dir(data_dir), now_ms())
     done = [Repair(name, "removed", "a folder that was never finished") for name in unborn]
     for path in _folders(data_dir):
-        report = _verify(path, (progress or {}).get(path.name))
+        report = _verify(path, _stored(progress, path.name))
         if report.living:
             continue
         done += _make_private(path)
         for segment in report.segments:
             done += _repair_segment(data_dir, path, segment, cuttable=not report.gaps)
     return done
+
+
+def _stored(progress: Mapping[str, Progress] | None, name: str) -> Progress | None:
+    """Give where a start resumes: at the beginning, where the store knows nothing; None: nobody asked it."""
+    return None if progress is None else progress.get(name, Progress(name))
 
 
 def _repair_segment(data_dir: Path, path: Path, segment: SegmentReport, *, cuttable: bool) -> list[Repair]:
@@ -196,6 +201,7 @@ class _Reading:
         if stored is None and resumed:
             self._tally = None
         from_start = self._position.segment == 0 and self._tally is not None
+        self._resumed = from_start
         self._account = Accounting(path.name, started_at(path.name), from_start=from_start)
         self._at = (self._position.segment, self._position.offset)
         self.waiting = BySource()
@@ -211,6 +217,9 @@ class _Reading:
         with contextlib.closing(SegmentReader(path)) as reader:
             while (item := reader.next(final=final)) is not None:
                 ahead = (number, item.end) > self._at
+                if ahead and not self._resumed and self._tally is not None:
+                    self._resumed = True
+                    self._account.resume(settled(self._tally))
                 if isinstance(item, Damage):
                     damage.append(item)
                     if ahead:

@@ -10,7 +10,6 @@ from domain.record_signal import Slice
 from domain.recorded import BySource, Gap, Progress
 from domain.words import Millis
 from sidecar.journal.accounting import (
-    Accounting,
     Entry,
     Unread,
     as_counter,
@@ -28,10 +27,10 @@ from sidecar.journal.layout import (
     quarantine_dir,
     segment_numbers,
     segment_path,
-    started_at,
 )
 from sidecar.journal.page import PageReading, read_page
 from sidecar.journal.reader import Damage, Found, Item, SegmentReader
+from sidecar.journal.resuming import resume
 
 ENTRIES_MAX: Final = 512
 """Decoded records kept ready in memory for one folder."""
@@ -62,12 +61,11 @@ class JournalFolder:
         self._base = settled(stored.tally)
         self._ready: deque[Entry] = deque()
         self._taken: list[Entry] = []
-        self._reader: SegmentReader | None = None
         self._segment = stored.segment
         self.dead = False
         self._closed = False
         self._probed_ns: int | None = None
-        self._account = self._resume(stored)
+        self._account, self._reader = resume(self._path, stored)
         self._settled_records = self._account.totals.records
 
     # -- reading --------------------------------------------------------------------------------------
@@ -191,20 +189,6 @@ class JournalFolder:
         return max(known, len(self._taken) + len(self._ready))
 
     # -- inside -----------------------------------------------------------------------------------------
-
-    def _resume(self, stored: Progress) -> Accounting:
-        """Rebuild the running totals at the stored position from the segment it stands in."""
-        from_start = stored.segment == 0
-        account = Accounting(self.name, started_at(self.name), from_start=from_start)
-        if not from_start and self._open(stored.segment):
-            reader = self._reader
-            assert reader is not None
-            while reader.offset < stored.offset and (item := reader.next(final=True)) is not None:
-                if not isinstance(item, Damage):
-                    account.take(stored.segment, item)
-            reader.offset = max(reader.offset, stored.offset)
-            account.unread = []
-        return account
 
     def _pull(self) -> None:
         """Read until enough is ready or nothing more is there."""
