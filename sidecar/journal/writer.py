@@ -202,7 +202,7 @@ class JournalWriter:
             self._resting = reason
             for before, mark in zip([self._written, *marks[whole:]], marks[whole:], strict=False):
                 self._lose(reason, between(before, mark))
-        self._totals = self._written._replace(end=0)
+        self._totals = new_mark((0, *self._written[1:]))  # _replace takes 0.8 microseconds
 
     def _full(self, size: int) -> LossReason | None:
         """Refuse at the bound. STATE records alone may use the sixteenth kept free."""
