@@ -34,30 +34,34 @@ class Coded(NamedTuple):
         return coded
 
 
+def zipped(text: bytes) -> bytes:
+    return gzip.compress(text, mtime=0)
+
+
 def members(text: bytes) -> bytes:
-    return b"".join(gzip.compress(text[at : at + 20]) for at in range(0, len(text), 20))
+    return b"".join(zipped(text[at : at + 20]) for at in range(0, len(text), 20))
 
 
 def bomb(text: bytes) -> bytes:
-    return gzip.compress(text[:-1] + b', "media": "' + b"A" * (8 << 20) + b'"}')
+    return zipped(text[:-1] + b', "media": "' + b"A" * (8 << 20) + b'"}')
 
 
 CODINGS = {
     "none": Coded("", bytes),
     "identity": Coded("identity", bytes),
-    "gzip": Coded("gzip", gzip.compress),
+    "gzip": Coded("gzip", zipped),
     "gzip-members": Coded("GZip", members),
     "deflate": Coded("deflate", zlib.compress),
     "br": Coded("br", brotli.compress),
     "zstd": Coded("zstd", zstandard.compress),
-    "two-codings": Coded("gzip, br", lambda text: brotli.compress(gzip.compress(text))),
-    "corrupt-gzip": Coded("gzip", lambda text: gzip.compress(text)[:-6] + b"......", "undecodable"),
-    "cut-gzip": Coded("gzip", lambda text: gzip.compress(text)[:-6], "undecodable"),
+    "two-codings": Coded("gzip, br", lambda text: brotli.compress(zipped(text))),
+    "corrupt-gzip": Coded("gzip", lambda text: zipped(text)[:-6] + b"......", "undecodable"),
+    "cut-gzip": Coded("gzip", lambda text: zipped(text)[:-6], "undecodable"),
     "says-gzip-is-plain": Coded("gzip", bytes, "undecodable"),
     "unknown": Coded("rot13", bytes, "undecodable"),
     "bomb": Coded("gzip", bomb, "undecodable"),
     "too-long": Coded("", lambda text: b"[" + b"1," * (200 << 10) + text + b"]", "cut"),
-    "says-plain-is-gzip": Coded("", gzip.compress, "unreadable"),
+    "says-plain-is-gzip": Coded("", zipped, "unreadable"),
     "not-json": Coded("", lambda _: b"<html>busy</html>", "unreadable"),
 }
 
