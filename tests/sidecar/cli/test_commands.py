@@ -2,38 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests.e2e.sidecars import Answer, Seen, Sidecar, until, world
+from tests.sidecar.cli.commands import Ran, run
 
 TOKEN = "a-token-of-some-length"
 SEND = json.dumps({"to": "5511900000001", "text": "x"}).encode()
-
-
-class Ran(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-def run(*args: str, **settings: str) -> Ran:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SIDECAR_", "OTEL_"))}
-    given = {f"SIDECAR_{name.upper()}": value for name, value in settings.items()}
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", *args],
-        env={**clean, **given},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 def failing(seen: Seen) -> Answer:
@@ -180,21 +158,3 @@ def test_wrong_usage_exits_2(args: tuple[str, ...]) -> None:
 
     assert ran.status == 2
     assert ran.err.startswith("sidecar: ")
-
-
-def test_help_lists_every_command_quickly() -> None:
-    """Each has a sentence."""
-    shown = run("--help").out
-
-    for command in (
-        "run",
-        "check",
-        "demo",
-        "instances",
-        "timeline",
-        "decisions",
-        "explain",
-        "migrate",
-        "journal",
-    ):
-        assert f" {command} " in shown
