@@ -63,6 +63,7 @@ print(json.dumps([recorded, repeated, evaluated]))
 """
 
 
+@pytest.mark.slow  # two processes record and evaluate forty batches each
 def test_two_sidecars_on_the_same_instances_neither_deadlock_nor_show_a_hole(
     database_url: str, open_store: Callable[..., SqlStore]
 ) -> None:
