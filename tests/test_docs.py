@@ -32,7 +32,7 @@ def test_every_setting_of_the_contract_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda p: p.name
+    "path", sorted({*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")}), ids=lambda p: p.name
 )
 def test_links_between_docs_lead_somewhere(path: Path) -> None:
     """A newcomer never meets a dead link."""
@@ -40,6 +40,20 @@ def test_links_between_docs_lead_somewhere(path: Path) -> None:
     dead = [target for target in targets if not (path.parent / target).exists()]
 
     assert dead == []
+
+
+@pytest.mark.parametrize("name", ["docs/security.md", "docs/privacy.md", "CHANGELOG.md"])
+def test_every_test_that_a_promise_names_is_there(name: str) -> None:
+    """A promise that points at a test which was renamed or removed fails here."""
+    named = re.findall(r"`(tests/[\w/]+)(\.py)?(?:::(\w+))?`", (ROOT / name).read_text("utf-8"))
+    missing = [
+        f"{path}{suffix}::{test}"
+        for path, suffix, test in named
+        if not (found := ROOT / (path + suffix)).exists()
+        or (test and not re.search(rf"^(async )?def {test}\(", found.read_text("utf-8"), re.MULTILINE))
+    ]
+
+    assert missing == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda p: p.stem)
