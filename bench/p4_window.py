@@ -46,15 +46,15 @@ def measure(setting: Setting) -> list[Row]:
     """Run the section."""
     many = MANY // 10 if setting.quick else MANY
     sizes = (FEW, many)
-    subjects = [_Subject(setting.folder / str(size)) for size in sizes]
+    subjects = [Subject(setting.folder / str(size)) for size in sizes]
     try:
         for subject, size in zip(subjects, sizes, strict=True):
             subject.fill(size)
         clock = count(NOW + 1)
         # First, while the window holds what it should: what comes later adds thousands.
-        (reference,) = _medians([lambda: subjects[0].add_as_the_reference(next(clock))])
-        batches = _medians([_adding(subject, clock, BATCH) for subject in subjects])
-        singles = _medians([_adding(subject, clock, 1) for subject in subjects])
+        (reference,) = medians([lambda: subjects[0].add_as_the_reference(next(clock))])
+        batches = medians([adding(subject, clock, BATCH) for subject in subjects])
+        singles = medians([adding(subject, clock, 1) for subject in subjects])
     finally:
         for subject in subjects:
             subject.store.close()
@@ -77,11 +77,12 @@ def _rows(sizes: tuple[int, int], took: list[float], how: str) -> list[Row]:
     ]
 
 
-class _Subject:
-    """One store with one instance, and the two ways to add to it."""
+class Subject:
+    """One store with one instance or several in turn, and the two ways to add to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, instances: int = 1) -> None:
         folder.mkdir()
+        self._instances = instances
         self.store = SqlStore(f"sqlite:///{folder / 'sidecar.sqlite3'}", sidecar_id="bench")
         self.store.open()
         self._record = RecordReputationSignal(self.store)
@@ -98,7 +99,9 @@ class _Subject:
     def add(self, at: list[Millis], now: Millis) -> None:
         """Record facts dated so, and evaluate."""
         numbers = [next(self._number) for _ in at]
-        exchanges = [_exchange(number, when) for number, when in zip(numbers, at, strict=True)]
+        exchanges = [
+            _exchange(number, when, self._instances) for number, when in zip(numbers, at, strict=True)
+        ]
         progress = Progress("bench", 1, numbers[-1] + 1)
         recorded = self._record([Slice(progress, exchanges)], now)
         self._evaluate.touched(recorded.signals, now)
@@ -112,10 +115,11 @@ class _Subject:
         evaluate_window(measures(count_facts(facts, at - WINDOW_MS, at)))
 
 
-def _exchange(number: int, at: Millis) -> ExchangeFacts:
+def _exchange(number: int, at: Millis, instances: int = 1) -> ExchangeFacts:
     signal_type, source = _TYPES[number % 4]
     message = f"3EB0{number // 4:016X}"
-    signal = Signal(signal_type, source, INSTANCE, at, message, context={"httpStatus": 200}, basis=message)
+    instance = f"sales-{1 + number // 4 % instances}"
+    signal = Signal(signal_type, source, instance, at, message, context={"httpStatus": 200}, basis=message)
     return ExchangeFacts(
         f"x-{number}",
         at,
@@ -132,11 +136,12 @@ def _exchange(number: int, at: Millis) -> ExchangeFacts:
     )
 
 
-def _adding(subject: _Subject, clock: Iterator[Millis], signals: int) -> Callable[[], None]:
+def adding(subject: Subject, clock: Iterator[Millis], signals: int) -> Callable[[], None]:
+    """Give the work of adding a batch."""
     return lambda: subject.add([next(clock) for _ in range(signals)], next(clock))
 
 
-def _medians(works: Sequence[Callable[[], None]]) -> list[float]:
+def medians(works: Sequence[Callable[[], None]]) -> list[float]:
     """Give the median microseconds of each; they take turns, so that a busy machine is busy for all."""
     took: list[list[float]] = [[] for _ in works]
     for _ in range(ROUNDS):

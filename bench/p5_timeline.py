@@ -9,7 +9,7 @@ part of the large store while batches go on being recorded into it (`bench.retai
 import http.client
 import statistics
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -134,9 +134,9 @@ def _both_sizes(
             store = SqlStore(url, sidecar_id="bench")
             store.open()
             stores.append(store)
-            _fill(url, size)
+            fill(url, size)
             _PROGRESS.print(f"{name}: {size:,} signals are stored")
-        took = _pages(stores, sizes)
+        took = pages(stores, sizes)
         _PROGRESS.print(f"{name}: p50 {[round(statistics.median(times), 2) for times in took]} ms")
         kept = while_retention_runs(stores[1], urls[1], BASE_MS, SPAN_MS, sizes[1])
     finally:
@@ -155,7 +155,8 @@ def _both_sizes(
     return rows + [row._replace(what=f"{name}, {row.what}") for row in kept]
 
 
-def _fill(url: str, size: int) -> None:
+def fill(url: str, size: int) -> None:
+    """Fill an empty store with so many signals."""
     engine = create_engine(make_url(url))
     statement = text(_FILL[engine.dialect.name])
     indexes = sorted(reputation_signal.indexes, key=lambda index: str(index.name))
@@ -186,7 +187,7 @@ def _fill(url: str, size: int) -> None:
     engine.dispose()
 
 
-def _pages(stores: list[SqlStore], sizes: tuple[int, int]) -> list[list[float]]:
+def pages(stores: Sequence[SqlStore], sizes: Sequence[int]) -> list[list[float]]:
     """Read pages; the stores take turns, so that a busy machine is busy for both."""
     took: list[list[float]] = [[] for _ in stores]
     for turn in range(READS):

@@ -28,12 +28,14 @@ class Setting:
         quick: smaller and shorter, for trying the harness; its numbers mean little.
         seconds: length of one load.
         rounds: how often contenders take turns; the median counts.
+        curves: where growth curves are drawn; None: nowhere.
     """
 
     folder: Path
     quick: bool = False
     seconds: float = 5.0
     rounds: int = 3
+    curves: Path | None = None
 
 
 def at_least(what: str, value: float, aim: float, unit: str = "x") -> Row:
@@ -61,3 +63,12 @@ def show(console: Console, title: str, rows: Sequence[Row]) -> None:
     for row in rows:
         table.add_row(row.what, row.value, row.aim, {None: "", True: "met", False: "missed"}[row.met])
     console.print(table)
+
+
+def markdown(title: str, rows: Sequence[Row]) -> str:
+    """Give a section as a table for a page."""
+    lines = [f"### {title}", "", "| measured | value | aim | |", "|---|---:|---|---|"]
+    for row in rows:
+        met = {None: "", True: "met", False: "**missed**"}[row.met]
+        lines.append(f"| {row.what} | {row.value} | {row.aim} | {met} |")
+    return "\n".join([*lines, ""])
