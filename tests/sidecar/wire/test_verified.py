@@ -179,6 +179,23 @@ def test_a_held_caller_that_waits_is_asked_for_its_body_by_us() -> None:
     run(story())
 
 
+def test_a_remembered_head_keeps_its_expectation_for_the_next_callback() -> None:
+    """Equal heads share what parsing gave; each of their senders is told to go on."""
+
+    async def story() -> None:
+        desk = desk_of(VerifyMode.REJECT)
+        head = LENGTH.partition(b"\r\n\r\n")[0] + b"\r\nExpect: 100-continue\r\n\r\n"
+        for _ in range(2):
+            await desk.say(head)
+            await desk.say(b"signed")
+            await desk.answer()
+
+        assert desk.down.written == (b"HTTP/1.1 100 Continue\r\n\r\n" + OK) * 2
+        assert b"Expect" not in desk.up.written
+
+    run(story())
+
+
 def test_a_held_body_out_of_form_is_refused_and_never_sent_on() -> None:
     """The same reason and status as for one that streams by."""
 
