@@ -27,7 +27,7 @@ run: $(READY) ## the sidecar for your own gateway: PROVIDER_URL=... [DISPATCHER_
 	@SIDECAR_PROVIDER_URL="$(PROVIDER_URL)" $(if $(DISPATCHER_URL),SIDECAR_DISPATCHER_URL="$(DISPATCHER_URL)") $(BIN)/sidecar run $(ARGS)
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 vectors: $(READY) ## run recorded rule cases: DIR=... (default: those of the tests)
 	@$(BIN)/python -m tests.vectors $(if $(DIR),"$(DIR)")
