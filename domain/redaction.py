@@ -15,7 +15,10 @@ JID_DIGEST_HEX: Final = 16
 MESSAGE_DIGEST_HEX: Final = 32
 CACHE_MAX: Final = 4096
 
+JID_MAX: Final = 128
+
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WAMID: Final = "wamid."
 _NUMBER_MIN: Final = 8
 """Digits from which an id of nothing else may be a phone number; WhatsApp's own ids hold letters."""
@@ -57,6 +60,7 @@ class Redactor:
         """Give what may be kept of a chat id: HMAC-SHA-256, first 16 hex digits, by default.
 
         A digest stays itself, so that an exported fact can be recorded again; no phone number has 16 digits.
+        On request the id itself, unless it is longer than 128 characters or holds control characters.
         """
         if self._hashes:
             digest = self._jids.get(jid)
@@ -66,7 +70,9 @@ class Redactor:
                     self._jids.clear()
                 self._jids[jid] = digest
             return digest
-        return jid if self._plain else None
+        if not self._plain or len(jid) > JID_MAX or _UNPRINTABLE.search(jid):
+            return None
+        return jid
 
     def message_id(self, message_id: str) -> str:
         """Give what may be kept of a message id.

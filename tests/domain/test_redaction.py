@@ -103,3 +103,12 @@ def test_a_digest_stays_itself_so_that_exports_can_be_recorded_again() -> None:
     assert redactor.remote_jid(digest) == digest
     assert redactor.remote_jid("551199999000012") != "551199999000012"
     assert Redactor(RemoteJidMode.DROP, b"k" * 32).remote_jid(digest) is None
+
+
+def test_what_no_database_or_terminal_could_hold_is_no_chat() -> None:
+    """A chat id comes from a body anyone may send: plain mode keeps what can be shown, within a bound."""
+    plain = Redactor(RemoteJidMode.PLAIN, b"k" * 16)
+
+    assert plain.remote_jid("5511900000001@s.whatsapp.net") == "5511900000001@s.whatsapp.net"
+    assert plain.remote_jid("a" * 128) == "a" * 128
+    assert [plain.remote_jid(odd) for odd in ("a" * 129, "a\x00b", "a\nb", "\x1b[2J", "\ud800")] == [None] * 5
