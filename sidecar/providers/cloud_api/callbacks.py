@@ -1,7 +1,7 @@
 """What Meta tells by callback (notes 4.3).
 
-Several entries, changes and statuses come in one body, of several numbers. One part that cannot be read costs
-its own facts only; the reading's `fault` says that there was one.
+Several entries, changes and statuses come in one body, of several numbers. One change that cannot be read
+costs its own facts only; the reading's `fault` says that there was one.
 """
 
 from collections.abc import Callable, Mapping

@@ -129,10 +129,12 @@ def _read_messages(callback: _Callback) -> Reading:
     if isinstance(messages, Fault):
         return Reading([], CALLBACK, (), _named(messages, callback))
     events: list[Event] = []
+    fault: Fault | None = None
     for message in messages if isinstance(messages, list) else [messages]:
         key = message.key
         if key is None:
-            return Reading(events, CALLBACK, (), Fault.DATA_MISSING)
+            fault = Fault.DATA_MISSING
+            continue
         place = phone_first(key.remote_jid, key.remote_jid_alt)
         if place.unheard or message.message_type in _NO_MESSAGES:
             continue
@@ -162,7 +164,7 @@ def _read_messages(callback: _Callback) -> Reading:
                 basis.of_time(sent_at) or callback.stamp,
             )
         )
-    return Reading(events, CALLBACK)
+    return Reading(events, CALLBACK, (), fault)
 
 
 def _read_receipts(callback: _Callback) -> Reading:

@@ -97,6 +97,7 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
 class _Refusal(msgspec.Struct, frozen=True, gc=False):
     """An error answer, whatever stands in `data`."""
 
+    success: bool | None = None
     error: _Error | str | None = None
 
 
@@ -135,13 +136,17 @@ def _read_send(exchange: Exchange, route: Route, instance_id: str, codes: Mappin
         return Reading(outcome.not_sent(call, _refusal_code(exchange)), template, (), fault)
     answer = decoded(_ANSWER, exchange.response_body)
     if isinstance(answer, Fault):
-        # 2xx proves nothing here: R1 wants the body's word, and R13 keeps silent about what cannot be read.
-        return Reading([], template, (), answer)
-    if answer.success is False:
-        return Reading(outcome.not_sent(call, _code(answer.error)), template, (), fault)
+        refusal = decoded(_REFUSAL, exchange.response_body)
+        if isinstance(refusal, Fault) or refusal.success is not False:
+            # 2xx proves nothing here: R1 wants the body's word, R13 keeps silent about what cannot be read.
+            return Reading([], template, (), answer)
+        answer = _Answer(False, None, refusal.error)
     data = answer.data or _NO_DATA
-    if not data.message_id:
-        return Reading(outcome.not_sent(call, "NO_MESSAGE_ID"), template, (), fault)
+    if answer.success is False or not data.message_id:
+        told = answer.success is False or answer.error is not None
+        return Reading(
+            outcome.not_sent(call, _code(answer.error) if told else "NO_MESSAGE_ID"), template, (), fault
+        )
     status = data.status if data.status is None or data.status in _SENT_STATUSES else "other"
     return Reading(outcome.sent(call, data.message_id, status), template, (), fault)
 
