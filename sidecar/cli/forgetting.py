@@ -1,6 +1,7 @@
 """`sidecar forget`: blanks message and chat ids, through the running sidecar or in the store."""
 
 import threading
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -31,8 +32,15 @@ def forget(place: Place, instance_id: str | None, jid: str | None, *, as_json: b
         done = _through(answers, instance_id, jid)
     else:
         from sidecar.bootstrap.forgetting import forget_offline  # noqa: PLC0415 - loads the database's library
-        from sidecar.bootstrap.offline import redactor_for  # noqa: PLC0415 - as above
+        from sidecar.bootstrap.offline import open_reader, redactor_for  # noqa: PLC0415 - as above
 
+        if not Path(settings.data_dir).is_dir():
+            raise CommandFailed(
+                f"there is no data directory {settings.data_dir}; name the one with --data-dir: its key is "
+                "needed to find a chat",
+                CONFIGURATION,
+            )
+        open_reader(settings).close()  # a store that is not there must not be made, and called empty
         jids = stored_forms(redactor_for(settings), jid) if jid else ()
         done = forgotten_answer(forget_offline(settings, instance_id, jids))
     if as_json:

@@ -121,3 +121,17 @@ def test_nothing_named_is_refused(tmp_path: Path, args: tuple[str, ...]) -> None
     assert ran.status == 2
     assert "--instance ID" in ran.err
     assert not (tmp_path / "d").exists()
+
+
+def test_a_mistyped_directory_is_told_and_nothing_is_made(tmp_path: Path) -> None:
+    """An erasure that reached nothing must not look like one that did."""
+    missing = tmp_path / "typo"
+    (empty := tmp_path / "empty").mkdir()
+
+    refused = forget(missing, "--jid", PHONE)
+    without_store = forget(empty, "--jid", PHONE)
+
+    assert (refused.status, missing.exists()) == (2, False)
+    assert "--data-dir" in refused.err
+    assert (without_store.status, list(empty.iterdir())) == (3, [])
+    assert "no store" in without_store.err
