@@ -23,6 +23,7 @@ SECRET_FILE_MAX_BYTES: Final = 64 << 10
 CONFIG_FILE_MAX_BYTES: Final = 1 << 20
 _KUBERNETES: Final = (ENV_PREFIX + "SERVICE_", ENV_PREFIX + "PORT")
 """Names that Kubernetes itself sets for a service called "sidecar"."""
+_HEADER_VALUE: Final = re.compile(r"[!-~]+")
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=[?#]).+", re.DOTALL)
 """Parts of a URL that are secrets, or may be: not shown where the URL is refused for having them."""
 _NOT_SETTINGS: Final = frozenset({ENV_PREFIX + "CONFIG", ENV_PREFIX + "TEST_DATABASE_URL"})
@@ -200,6 +201,9 @@ def _judge(settings: Settings, *, serving: bool) -> list[Fault]:
                 "SIDECAR_ADMIN_TOKEN", "", f"is required while SIDECAR_ADMIN_LISTEN is {admin}, not loopback"
             )
         )
+    if settings.admin_token and not _HEADER_VALUE.fullmatch(settings.admin_token):
+        remedy = "must be visible ASCII without blanks or line ends: nobody could send it as a bearer token"
+        faults.append(Fault("SIDECAR_ADMIN_TOKEN", "a hidden value", remedy))
     if settings.webhook_verify == "reject" and not settings.webhook_secret:
         faults.append(Fault("SIDECAR_WEBHOOK_SECRET", "", "is required by SIDECAR_WEBHOOK_VERIFY=reject"))
     if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql")):

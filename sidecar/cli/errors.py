@@ -6,7 +6,9 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 DONE: Final = 0
@@ -90,6 +92,8 @@ def _told(error: Exception) -> tuple[int, list[str]]:
                 [f"{what}{error.strerror or error}; check the path, its permissions and free space"],
             )
         case _:
-            what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            # Its words may repeat a token or a number; its kind and place do not.
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
             told = FAILED, [f"failed unexpectedly ({what}); this is a fault of the program, please report it"]
     return told

@@ -257,6 +257,15 @@ def test_an_exposed_admin_listener_needs_a_token() -> None:
     assert load(None, {**exposed, "SIDECAR_ADMIN_TOKEN": "t"}).settings.admin_token == "t"
 
 
+@pytest.mark.parametrize("token", ["secret\n", "two words", "caf\u00e9", "\u20ac"])
+def test_a_token_that_no_header_can_carry_is_a_fault_and_is_not_shown(token: str) -> None:
+    """A line end at the end of a variable is a common slip; whoever asks would fail with it later."""
+    told = faults({**URL, "SIDECAR_ADMIN_TOKEN": token})
+
+    assert [one.split(":")[0] for one in told] == ["SIDECAR_ADMIN_TOKEN"]
+    assert token.strip() not in told[0]
+
+
 def test_rejecting_callbacks_needs_a_secret() -> None:
     """Without a secret every callback would be refused."""
     assert faults({**URL, "SIDECAR_WEBHOOK_VERIFY": "reject"})[0].startswith("SIDECAR_WEBHOOK_SECRET")
