@@ -5,6 +5,7 @@ for all of them. `--curves DIR` draws them.
 """
 
 import statistics
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -68,24 +69,22 @@ def _sizes(setting: Setting, sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _windows(setting: Setting) -> list[tuple[float, float]]:
     sizes = _sizes(setting, WINDOWS)
-    subjects = [Subject(setting.folder / f"window-{size}") for size in sizes]
-    try:
-        for subject, size in zip(subjects, sizes, strict=True):
-            subject.fill(size)
-        clock = count(NOW + 1)
-        took = medians([adding(subject, clock, BATCH) for subject in subjects])
-    finally:
-        for subject in subjects:
-            subject.store.close()
-    return [(size, us / BATCH) for size, us in zip(sizes, took, strict=True)]
+    return _cost([Subject(setting.folder / f"window-{size}") for size in sizes], sizes, sizes)
 
 
 def _instances(setting: Setting) -> list[tuple[float, float]]:
     sizes = _sizes(setting, INSTANCES)
     subjects = [Subject(setting.folder / f"instances-{size}", instances=size) for size in sizes]
+    return _cost(subjects, sizes, [max(1000, 10 * size) for size in sizes])
+
+
+def _cost(
+    subjects: Sequence[Subject], sizes: Sequence[int], filled: Sequence[int]
+) -> list[tuple[float, float]]:
+    """Fill each store, then let them take turns; give microseconds a fact by size."""
     try:
-        for subject, size in zip(subjects, sizes, strict=True):
-            subject.fill(max(1000, 10 * size))
+        for subject, signals in zip(subjects, filled, strict=True):
+            subject.fill(signals)
         clock = count(NOW + 1)
         took = medians([adding(subject, clock, BATCH) for subject in subjects])
     finally:
