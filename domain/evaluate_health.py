@@ -88,6 +88,7 @@ class EvaluateInstanceHealth:
         """
         with self._evaluating([instance_id], now) as run:
             run.check_known(instance_id)
+            run.settle(instance_id)
             action = run.add_action(instance_id, kind)
             run.evaluate([instance_id], {}, action)
             run.store()

@@ -56,6 +56,13 @@ class Run:
         if instance_id not in self._evaluating.last_seqs([instance_id]):
             raise UnknownInstance(instance_id)
 
+    def settle(self, instance_id: str) -> None:
+        """Explain a changed setting first, where none was since: an act is decided on what holds now."""
+        saved = self._evaluating.saved([instance_id]).get(instance_id)
+        if saved is not None and saved.setting != self._setting.id:
+            self.evaluate([instance_id], {})
+            self.store()
+
     def add_action(self, instance_id: str, kind: ActionKind) -> OperatorAction:
         """Record what an operator does now; actions of one millisecond are applied in this order.
 

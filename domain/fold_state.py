@@ -86,6 +86,15 @@ def setting_of(window_ms: int, *, latency_rules: bool = False, rules: RuleSet = 
     return Setting(window_ms, rules, latency_rules, rule_set_id(rules), RestTable(rules))
 
 
+def setting_named(name: str, rules: RuleSet = RULES) -> Setting | None:
+    """Read a setting's id; None where it was made of other rules than these, or is none."""
+    rule_set, _, rest = name.partition("/")
+    window_ms, _, switch = rest.partition("/")
+    if rule_set != rule_set_id(rules) or not window_ms.isdecimal() or switch not in ("latency", "plain"):
+        return None
+    return setting_of(int(window_ms), latency_rules=switch == "latency", rules=rules)
+
+
 class Ended(NamedTuple):
     """A point window that ended: first instant, the instant behind it, its counts, and what they gave."""
 

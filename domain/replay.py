@@ -7,12 +7,12 @@ from domain import decide
 from domain.decide import Bounds
 from domain.decision import Decision
 from domain.decision_text import from_row, plain
-from domain.errors import UnknownInstance
-from domain.fold_state import Setting
+from domain.errors import PastRetention, UnknownInstance
+from domain.fold_state import Setting, setting_of
 from domain.health_ports import DecisionQuery, HealthReading, HealthSource
 from domain.past import Known, fold_all, step_at
 from domain.snapshot import camel
-from domain.words import Millis
+from domain.words import EvaluationReason, Millis
 
 _COMPARED: Final = (
     "rule_set", "window_ms", "latency_rules", "before", "after", "snapshot", "ended_windows", "explanation",
@@ -30,15 +30,16 @@ class Difference(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """A decision beside its recomputation; reproduced when there is no difference."""
+    """A decision beside its recomputation; `past` where its facts were dropped, so that there is none."""
 
     decision: Decision
     differences: tuple[Difference, ...]
+    past: bool = False
 
     @property
     def reproduced(self) -> bool:
         """Tell whether the stored signals give the stored decision again."""
-        return not self.differences
+        return not self.differences and not self.past
 
 
 class Turn(NamedTuple):
@@ -50,19 +51,22 @@ class Turn(NamedTuple):
 
 
 class ReplayDecisions:
-    """Recomputes; changes nothing."""
+    """Recomputes; changes nothing.
+
+    A decision is recomputed with the window and the switch it states, whatever they are now. Rule tables are
+    known by their hash alone: a decision of other tables than the setting's differs in `ruleSet`.
+    """
 
     def __init__(self, store: HealthSource, setting: Setting) -> None:
         self._store = store
         self._setting = setting
+        self._settings = {setting.id: setting}
 
     def decision(self, decision: Decision) -> Replayed:
-        """Recompute one decision from the facts it knew, with the tables of now.
-
-        A decision of another rule set, window or switch differs in `ruleSet`, `windowMs` or `latencyRules`.
+        """Recompute one decision from the facts it knew.
 
         Raises:
-            PastRetention: its facts were dropped.
+            PastRetention: its facts were dropped, or only a state that other settings folded is left of them.
         """
         with self._store.reading() as reading:
             return self._replayed(reading, decision)
@@ -72,7 +76,6 @@ class ReplayDecisions:
 
         Raises:
             UnknownInstance: nothing was ever recorded of it.
-            PastRetention: the facts behind one of them were dropped.
         """
         with self._store.reading() as reading:
             if instance_id not in reading.last_seqs([instance_id]):
@@ -81,7 +84,7 @@ class ReplayDecisions:
             while True:
                 page = reading.decisions(query)
                 for row in page.decisions:
-                    yield self._replayed(reading, from_row(row))
+                    yield self._or_past(reading, from_row(row))
                 if page.next_key is None:
                     return
                 query = query._replace(after=page.next_key)
@@ -115,16 +118,44 @@ class ReplayDecisions:
         }
 
     def _replayed(self, reading: HealthReading, decision: Decision) -> Replayed:
+        if decision.rule_set != self._setting.rule_set:
+            other = Difference("ruleSet", decision.rule_set, self._setting.rule_set)
+            return Replayed(decision, (other,))
+        setting = self._setting_of(decision)
         known = Known(decision.seq, decision.actions)
         at, instance_id = decision.evaluated_at, decision.instance_id
         bounds = Bounds(decision.seq, decision.actions, decision.recorded_at)
-        state, change = step_at(reading, instance_id, at, self._setting, known)
+        state, change = step_at(reading, instance_id, at, setting, known)
         if change is None or decision.asked:
-            again = decide.at_rest(instance_id, state, at, decision.reason, bounds, self._setting)
-            again = again._replace(before=decision.before if decision.asked else again.before)
+            again = decide.at_rest(instance_id, state, at, decision.reason, bounds, setting)
+            if decision.asked and decision.reason is EvaluationReason.CRON:
+                # Stored when the setting changed: its `before` is what the one before had made of the facts.
+                again = again._replace(before=decision.before)
         else:
-            again = decide.of_change(instance_id, change, bounds, self._setting)
-        return Replayed(decision, tuple(_differences(decision, decide.with_evidence(reading, again))))
+            again = decide.of_change(instance_id, change, bounds, setting)
+        differences = tuple(_differences(decision, decide.with_evidence(reading, again)))
+        if differences:
+            _check_provable(reading, decision, setting)
+        return Replayed(decision, differences)
+
+    def _or_past(self, reading: HealthReading, decision: Decision) -> Replayed:
+        try:
+            return self._replayed(reading, decision)
+        except PastRetention:
+            return Replayed(decision, (), past=True)
+
+    def _setting_of(self, decision: Decision) -> Setting:
+        stated = setting_of(
+            decision.window_ms, latency_rules=decision.latency_rules, rules=self._setting.rules
+        )
+        return self._settings.setdefault(stated.id, stated)
+
+
+def _check_provable(reading: HealthReading, decision: Decision, setting: Setting) -> None:
+    """Refuse to call a decision different where its facts are behind an edge that other settings folded."""
+    base = reading.base(decision.instance_id)
+    if base is not None and base.setting != setting.id and decision.seq <= base.seq:
+        raise PastRetention(decision.instance_id)
 
 
 def _differences(stored: Decision, again: Decision) -> Iterator[Difference]:

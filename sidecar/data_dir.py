@@ -8,6 +8,7 @@ reputation.sqlite  the embedded store
 recorder.lock      held by the one recorder that reads the journal
 control.sock       hands the listening sockets to a newer sidecar
 listeners.json     where the running sidecar listens, for commands that ask it
+configured.ndjson  what recorders ran with, without secrets (sidecar.configured)
 """
 
 import contextlib

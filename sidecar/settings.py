@@ -12,6 +12,8 @@ from msgspec import Meta
 from domain.words import Direction
 
 ENV_PREFIX: Final = "SIDECAR_"
+HIDDEN: Final = "(hidden)"
+"""What is shown of a secret that is set."""
 
 
 def _about(meaning: str, *, secret: bool = False, **bounds: Any) -> Meta:
@@ -228,3 +230,16 @@ def _bounds(kind: Any, meta: Meta) -> str:
         for inner in getattr(choice, "__metadata__", ()):
             return f"at least {inner.min_length} characters"
     return ""
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Give every setting by name as it may be shown: secrets hidden, routes in a line each."""
+    return {option.name: _shown(getattr(settings, option.name), option) for option in options()}
+
+
+def _shown(value: Any, option: Option) -> Any:
+    if option.secret and value is not None:
+        return HIDDEN
+    if isinstance(value, tuple):
+        return [f"{route.name}: {route.direction} {route.listen} -> {route.upstream}" for route in value]
+    return value

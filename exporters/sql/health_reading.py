@@ -170,6 +170,12 @@ class SqlHealthReading:
             return DecisionPage(decisions)
         return DecisionPage(decisions, DecisionKey(decisions[-1].evaluated_at, decisions[-1].arrival))
 
+    def decided_elsewhere(self, instance_id: str, since: Millis, until: Millis) -> list[int]:
+        """Give the arrival numbers of an instance's decisions dated outside these bounds, ascending."""
+        outside = or_(_D.evaluatedAt < since, _D.evaluatedAt > until)
+        statement = select(_D.arrival).where(_D.instanceId == instance_id, outside).order_by(_D.arrival)
+        return list(self._connection.execute(statement).scalars())
+
     def decision(self, decision_id: str) -> DecisionRow | None:
         """Give one decision by its id alone."""
         row = self._connection.execute(_DECISIONS.where(_D.id == decision_id).limit(1)).first()

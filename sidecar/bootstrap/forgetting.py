@@ -9,7 +9,7 @@ from domain.evaluate_health import EvaluateInstanceHealth
 from domain.forget import ForgetPersonalIds, Forgotten
 from domain.record_signal import RecordReputationSignal
 from exporters.sql.store import SqlStore
-from sidecar.bootstrap.offline import open_store, setting_for
+from sidecar.bootstrap.offline import kept_setting, open_store
 from sidecar.cli.errors import UNREACHABLE, CommandFailed
 from sidecar.clock import now_ms
 from sidecar.data_dir import DataDir
@@ -53,7 +53,7 @@ def forget_offline(settings: Settings, instance_id: str | None, jids: Collection
 
 def _drain(store: SqlStore, data: DataDir, settings: Settings) -> None:
     record = RecordReputationSignal(store)
-    evaluate = EvaluateInstanceHealth(store, setting_for(settings))
+    evaluate = EvaluateInstanceHealth(store, kept_setting(settings))
     tail = JournalTail(data.path, store.progress(), sync=lambda: _is_safe(store))
     wait = threading.Event().wait
     idle = 0

@@ -14,7 +14,7 @@ from domain.recorded import Progress
 from exporters.sql.engine import UnusableUrl
 from exporters.sql.foreign import ForeignTable
 from sidecar.api.posting import checked, exchange_of
-from sidecar.bootstrap.offline import open_store, redactor_for, setting_for
+from sidecar.bootstrap.offline import kept_setting, open_store, redactor_for
 from sidecar.cli.errors import CONFIGURATION, FAILED, CommandFailed, complain
 from sidecar.cli.taking import Taken
 from sidecar.clock import now_ms
@@ -38,7 +38,7 @@ class StoreTaking:
         table = codes.load(Path(settings.codes_file) if settings.codes_file else None)
         self._ingest = IngestReputationSignal(redactor_for(settings), table.known)
         self._record = RecordReputationSignal(self._store)
-        self._evaluate = EvaluateInstanceHealth(self._store, setting_for(settings))
+        self._evaluate = EvaluateInstanceHealth(self._store, kept_setting(settings))
         self._progress = self._store.progress().get(FOLDER, Progress(FOLDER))
 
     def take(self, items: Sequence[msgspec.Raw]) -> Taken:

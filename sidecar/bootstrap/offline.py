@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from domain.fold_state import Setting, setting_of
-from domain.health_ports import DecisionQuery
+from domain.fold_state import Setting, setting_named, setting_of
+from domain.health_ports import DecisionQuery, HealthSource
 from domain.read_health import ReadInstanceHealth
 from domain.recorded import Progress
 from domain.redaction import Redactor, RemoteJidMode
@@ -27,6 +27,7 @@ from sidecar.cli.answers import TimelineAsked
 from sidecar.cli.errors import UNREACHABLE, CommandFailed
 from sidecar.clock import now_ms
 from sidecar.config import environment
+from sidecar.configured import Configured, setting_for, told_configurations
 from sidecar.data_dir import DataDir
 from sidecar.settings import Settings
 
@@ -35,9 +36,31 @@ DECISIONS_PAGE: Final = 500
 LOCK_WAIT_MS: Final = 1000
 
 
-def setting_for(settings: Settings) -> Setting:
-    """Give what the fold is parameterised with."""
-    return setting_of(settings.window_ms, latency_rules=settings.latency_rules == "on")
+def kept_setting(settings: Settings) -> Setting:
+    """Give what the directory's last recorder folded with; where none told, what the settings say."""
+    told = told_configurations(Path(settings.data_dir))
+    here = setting_for(settings)
+    if not told or told[-1].rule_set != here.rule_set:
+        return here
+    return setting_of(told[-1].window_ms, latency_rules=told[-1].latency_rules)
+
+
+def kept_configurations(settings: Settings) -> list[Configured]:
+    """Give what the directory's recorders ran with; none where they never recorded into this store.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    data_dir = Path(settings.data_dir)
+    return told_configurations(data_dir) if stored_progress(settings, data_dir) else []
+
+
+def setting_of_instance(store: HealthSource, instance_id: str, otherwise: Setting) -> Setting:
+    """Give what an instance was last folded with; a shell's settings are not those of its sidecar."""
+    with store.reading() as reading:
+        saved = reading.saved([instance_id]).get(instance_id)
+    found = None if saved is None else setting_named(saved.setting)
+    return otherwise if found is None else found
 
 
 def database_url(settings: Settings) -> str:
@@ -95,9 +118,9 @@ class OfflineAnswers:
         self.where = "the store"
         self._store = store
         self._settings = settings
-        setting = setting_for(settings)
-        self._health = ReadInstanceHealth(store, setting)
-        self._replay = ReplayDecisions(store, setting)
+        self._setting = kept_setting(settings)
+        self._health = ReadInstanceHealth(store, self._setting)
+        self._replay = ReplayDecisions(store, self._setting)
         self._timeline = GetReputationTimeline(store)
 
     def instances(self) -> Iterator[InstanceAnswer]:
@@ -155,7 +178,8 @@ class OfflineAnswers:
     def reputation(self, instance_id: str, at: Millis | None) -> ReputationAnswer:
         """Tell how an instance stands, or stood."""
         now = now_ms()
-        return reputation_answer(*self._health.reputation(instance_id, now if at is None else min(at, now)))
+        health = ReadInstanceHealth(self._store, setting_of_instance(self._store, instance_id, self._setting))
+        return reputation_answer(*health.reputation(instance_id, now if at is None else min(at, now)))
 
     def decisions(self, instance_id: str, since: Millis, until: Millis) -> Iterator[DecisionAnswer]:
         """Give decisions, newest first."""
@@ -178,8 +202,11 @@ class OfflineAnswers:
 
 def detail_of(replayed: Replayed) -> DecisionDetail:
     """Give a replayed decision in the form of the API."""
+    told = msgspec.structs.asdict(decision_answer(replayed.decision))
+    if replayed.past:
+        return DecisionDetail(**told)
     return DecisionDetail(
-        **msgspec.structs.asdict(decision_answer(replayed.decision)),
+        **told,
         reproduced=replayed.reproduced,
         differences=[
             DifferenceAnswer(path=one.path, stored=one.stored, recomputed=one.recomputed)

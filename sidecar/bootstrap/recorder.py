@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,6 @@ from aiohttp import web
 
 from domain.errors import StoreUnavailable
 from domain.evaluate_health import EvaluateInstanceHealth
-from domain.fold_state import setting_of
 from domain.forget import ForgetPersonalIds
 from domain.ingest_signal import IngestReputationSignal
 from domain.read_health import ReadInstanceHealth
@@ -31,6 +31,7 @@ from sidecar.api.parts import Evaluation, Posting
 from sidecar.bootstrap.announcing import DecisionSinks, HubSink, open_otlp
 from sidecar.bootstrap.gauges import InstanceBoard, JournalBoard
 from sidecar.clock import now_ms
+from sidecar.configured import configured, setting_for, tell_configuration
 from sidecar.data_dir import DataDir
 from sidecar.evaluating import AnnouncedEvaluation
 from sidecar.journal.tail import JournalTail
@@ -82,7 +83,7 @@ class _Builder:
             lock_wait_ms=STORE_LOCK_WAIT_MS,
             patience_ms=STORE_PATIENCE_MS,
         )
-        self._setting = setting_of(settings.window_ms, latency_rules=settings.latency_rules == "on")
+        self._setting = setting_for(settings)
         self._board = InstanceBoard(
             self._store, settings.max_instance_series, lambda: self._metrics.placed_instances
         )
@@ -149,6 +150,8 @@ class _Builder:
     def _open_store(self) -> BatchRecording:
         self._lock.take()
         self._store.open()
+        with suppress(OSError):  # a full disk costs those who look there; recording goes on
+            tell_configuration(self._data.path, configured(self._settings, now_ms()))
         self._metrics.known_instances(self._board.recent())
         self._board.refresh()  # half a millisecond an instance, once: not on the first scrape's account
         self._retention.start()

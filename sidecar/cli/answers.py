@@ -53,7 +53,7 @@ class Answers(Protocol):
         ...
 
     def replayed(self, instance_id: str, since: Millis, until: Millis) -> Iterator[DecisionDetail]:
-        """Give decisions recomputed, newest first."""
+        """Give decisions recomputed, newest first; without `differences` where the facts were dropped."""
         ...
 
     def close(self) -> None:

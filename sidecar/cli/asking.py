@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli.errors import guarded
+from sidecar.cli.errors import guarded, refuse_together
 from sidecar.cli.options import ConfigFile, DataDirectory, Instance, Json, Place, Since, Until, Url
 
 Words = Annotated[list[str] | None, typer.Option(metavar="WORD", help="only these; several by comma")]
@@ -96,7 +96,10 @@ def decisions(
 
 
 def replay(
-    instance: Annotated[str | None, typer.Argument(metavar="[INSTANCE]")] = None,
+    instance: Annotated[
+        str | None,
+        typer.Argument(metavar="[INSTANCE]", help="the connected number; with --rules all without it"),
+    ] = None,
     since: Since = None,
     until: Until = None,
     rules: Annotated[
@@ -109,19 +112,20 @@ def replay(
     *,
     json: Json = False,
 ) -> None:
-    """Recompute a number's decisions from the stored signals; exit 1 at the first difference."""
+    """Recompute a number's decisions from the stored signals: exit 0 the same, 1 not, 4 not all judged."""
 
     def body() -> int:
         from sidecar.cli.errors import CONFIGURATION, CommandFailed  # noqa: PLC0415 - as above
 
         place = Place(config, url, data_dir)
         if rules is not None:
+            refuse_together("--rules", {"--url": url})
             from sidecar.cli.what_if import what_if  # noqa: PLC0415 - as above
 
             return what_if(place, instance, rules, since, until, as_json=json)
         if instance is None:
             raise CommandFailed("name the INSTANCE whose decisions are replayed", CONFIGURATION)
-        from sidecar.cli.questions import replay as replayed  # noqa: PLC0415 - as above
+        from sidecar.cli.replay import replay as replayed  # noqa: PLC0415 - as above
 
         return replayed(place, instance, since, until, as_json=json)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from sidecar.cli.errors import guarded
+from sidecar.cli.errors import guarded, refuse_together
 from sidecar.cli.options import ConfigFile, DataDirectory, Json, Place, Since, Until, Url
 
 MaybeInstance = Annotated[
@@ -45,9 +45,13 @@ def export(
     def body() -> int:
         place = Place(config, url, data_dir)
         if bundle:
-            from sidecar.cli.evidence import export_bundle  # noqa: PLC0415 - see the module's docstring
+            from sidecar.cli.evidence import (  # noqa: PLC0415 - see the module's docstring
+                BundleWanted,
+                export_bundle,
+            )
 
-            return export_bundle(place, instance, since, until, output, as_json=json)
+            refuse_together("--bundle", {"--url": url, "--format": format_, "--restart": restart})
+            return export_bundle(place, BundleWanted(instance, since, until, output), as_json=json)
         from sidecar.cli.exporting import Wanted, export_signals  # noqa: PLC0415 - as above
 
         wanted = Wanted(instance, output, format_, since, until, restart)
@@ -87,7 +91,7 @@ def verify(
     *,
     json: Json = False,
 ) -> None:
-    """Check an evidence bundle offline and replay its decisions; exit 1 at any difference."""
+    """Check an evidence bundle offline and replay its decisions: exit 0 sound, 1 not, 4 unproven."""
 
     def body() -> int:
         from pathlib import Path  # noqa: PLC0415 - as above

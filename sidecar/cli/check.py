@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sidecar.cli.errors import CONFIGURATION, DONE
-from sidecar.config import ConfigurationError, Loaded, load
-from sidecar.settings import options
+from sidecar.config import ConfigurationError, load
+from sidecar.settings import options, shown
 
 
 def check_settings(flags: Mapping[str, Any], config_file: str | None, *, as_json: bool) -> int:
@@ -22,27 +22,24 @@ def check_settings(flags: Mapping[str, Any], config_file: str | None, *, as_json
             for fault in error.faults:
                 sys.stderr.write(f"sidecar: {fault}\n")
         return CONFIGURATION
-    shown = shown_settings(loaded)
+    values = shown(loaded.settings)
     if as_json:
-        settings = {name: {"value": value, "source": loaded.sources[name]} for name, value in shown.items()}
+        settings = {name: {"value": value, "source": loaded.sources[name]} for name, value in values.items()}
         sys.stdout.write(json.dumps({"valid": True, "settings": settings}) + "\n")
         return DONE
     for option in options():
-        sys.stdout.write(f"{option.env:<36} {shown[option.name]!s:<28} {loaded.sources[option.name]}\n")
+        sys.stdout.write(f"{option.env:<36} {_word(values[option.name]):<28} {loaded.sources[option.name]}\n")
     return DONE
 
 
-def shown_settings(loaded: Loaded) -> dict[str, Any]:
-    """Give every setting by name, secrets hidden."""
-    return {
-        option.name: _shown(getattr(loaded.settings, option.name), secret=option.secret)
-        for option in options()
-    }
-
-
-def _shown(value: Any, *, secret: bool) -> Any:
-    if secret and value is not None:
-        return "(hidden)"
-    if isinstance(value, tuple):
-        return [f"{route.name}: {route.direction} {route.listen} -> {route.upstream}" for route in value]
-    return value
+def _word(value: Any) -> str:
+    """Say a value as one would write it in a TOML file; what is unset is a dash."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return "; ".join(value) or "-"
+        case _:
+            return str(value)

@@ -1,13 +1,13 @@
 """How commands fail: a sentence with a remedy on stderr and an exit code, never a traceback.
 
 0 done, 1 failed (or the answer is "no": a difference, a broken journal), 2 wrong usage or configuration,
-3 something needed is unreachable.
+3 something needed is unreachable, 4 nothing is wrong but not everything could be judged.
 """
 
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ DONE: Final = 0
 FAILED: Final = 1
 CONFIGURATION: Final = 2
 UNREACHABLE: Final = 3
+UNPROVEN: Final = 4
 INTERRUPTED: Final = 130
 """As a shell reports Ctrl-C."""
 
@@ -23,6 +24,14 @@ _PAST: Final = (
     "this lies before the retention horizon, its facts are gone; ask about a later time, or raise "
     "SIDECAR_RETENTION_DAYS for the future"
 )
+
+
+_INSTEAD: Final = {
+    "--bundle": "it reads the store itself, in one go and in one form: name its --data-dir",
+    "--follow": "it goes on until interrupted, oldest first: leave them out, or ask without --follow",
+    "--rules": "it folds what the store holds: name its --data-dir",
+}
+"""What to do where options do not go together."""
 
 
 class CommandFailed(Exception):  # noqa: N818 - reads better where it is raised
@@ -50,6 +59,19 @@ def guarded(body: Callable[[], int]) -> int:
         for sentence in sentences:
             complain(sentence)
     return status
+
+
+def refuse_together(option: str, others: Mapping[str, object]) -> None:
+    """Refuse options that mean nothing beside another one: silence would look like obedience.
+
+    Raises:
+        CommandFailed: one of them was given.
+    """
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise CommandFailed(
+            f"{option} does not go with {' and '.join(given)}; {_INSTEAD[option]}", CONFIGURATION
+        )
 
 
 def complain(message: str) -> None:

@@ -132,7 +132,11 @@ class HttpAnswers:
         """Give decisions recomputed, newest first."""
         self.reputation(instance_id, None)  # an unknown instance is a mistake, not an empty list
         for decision in self.decisions(instance_id, since, until):
-            yield self._get(f"/v1/decisions/{quote(decision.id)}", {"replay": "true"}, DecisionDetail)
+            try:
+                detail = self._get(f"/v1/decisions/{quote(decision.id)}", {"replay": "true"}, DecisionDetail)
+            except PastRetention:
+                detail = DecisionDetail(**msgspec.structs.asdict(decision))
+            yield detail
 
     def exchanged(
         self, method: str, path: str, body: bytes | None = None, seconds: float = ANSWER_SECONDS

@@ -9,7 +9,7 @@ from domain.words import Millis, Severity, SignalType, Source
 from sidecar.api.signals import SignalAnswer
 from sidecar.api.timeline import TimelineAnswer
 from sidecar.cli.answers import Answers, TimelineAsked, signals_of
-from sidecar.cli.errors import CONFIGURATION, DONE, FAILED, CommandFailed, complain
+from sidecar.cli.errors import CONFIGURATION, DONE, CommandFailed, complain
 from sidecar.cli.finding import answering
 from sidecar.cli.options import Place
 from sidecar.cli.printing import print_json, print_line, print_table
@@ -129,42 +129,6 @@ def show_decisions(
     if more:
         complain(f"there are older decisions; ask for more than {limit} with --limit")
     return DONE
-
-
-def replay(place: Place, instance_id: str, since: str | None, until: str | None, *, as_json: bool) -> int:
-    """Recompute stored decisions; FAILED at the first that is not reproduced."""
-    now = now_ms()
-    count = 0
-    with answering(place) as answers:
-        walk = answers.replayed(instance_id, when(since, "--since", now, 0), when(until, "--until", now, now))
-        for decision in walk:
-            count += 1
-            if decision.reproduced is not True:
-                _print_difference(decision, count, as_json=as_json)
-                return FAILED
-    if as_json:
-        print_json({"instanceId": instance_id, "decisions": count, "reproduced": True})
-    else:
-        print_line(f"{count} decisions of {instance_id} are reproduced from the stored signals")
-    return DONE
-
-
-def _print_difference(decision: Any, count: int, *, as_json: bool) -> None:
-    first = decision.differences[0]
-    if as_json:
-        print_json(
-            {
-                "instanceId": decision.instance_id,
-                "decisions": count,
-                "reproduced": False,
-                "decisionId": decision.id,
-                "evaluatedAt": decision.evaluated_at,
-                "difference": first,
-            }
-        )
-        return
-    print_line(f"decision {decision.id} of {decision.evaluated_at} is not reproduced:")
-    print_line(f"    {first.path}: stored {first.stored!r}, recomputed {first.recomputed!r}")
 
 
 def _follow(answers: Answers, asked: TimelineAsked, *, as_json: bool) -> int:

@@ -12,9 +12,9 @@ from domain.decision import Decision
 from domain.fold_state import setting_of
 from domain.replay import ReplayDecisions, Turn
 from domain.rule_constants import with_constants
-from domain.rules import RULES
+from domain.rules import RULES, rule_set_id
 from sidecar.api.times import iso
-from sidecar.bootstrap.offline import open_reader, setting_for
+from sidecar.bootstrap.offline import kept_setting, open_reader, setting_of_instance
 from sidecar.cli.errors import CONFIGURATION, DONE, CommandFailed
 from sidecar.cli.finding import settings_for
 from sidecar.cli.options import Place
@@ -39,21 +39,23 @@ def what_if(
     Reads the store itself, also beside a running sidecar: the API has no such question.
     """
     settings = settings_for(place).settings
-    own = setting_for(settings)
+    kept = kept_setting(settings)
     rules = with_constants(RULES, _constants(Path(rules_file)))
-    other = setting_of(own.window_ms, latency_rules=own.latency_rules, rules=rules)
     now = now_ms()
     first, last = when(since, "--since", now, 0), when(until, "--until", now, now)
     store = open_reader(settings)
     try:
-        replay = ReplayDecisions(store, own)
         names = [instance_id] if instance_id is not None else _all(store)
-        turns = {name: replay.what_if(name, other, first, last) for name in names}
+        turns = {}
+        for name in names:
+            own = setting_of_instance(store, name, kept)
+            other = setting_of(own.window_ms, latency_rules=own.latency_rules, rules=rules)
+            turns[name] = ReplayDecisions(store, own).what_if(name, other, first, last)
     finally:
         store.close()
     if as_json:
         shown = {name: [_turn(turn) for turn in found] for name, found in turns.items()}
-        print_json({"ruleSet": own.rule_set, "otherRuleSet": other.rule_set, "instances": shown})
+        print_json({"ruleSet": kept.rule_set, "otherRuleSet": rule_set_id(rules), "instances": shown})
         return DONE
     for name, found in turns.items():
         for turn in found:

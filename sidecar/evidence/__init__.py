@@ -2,7 +2,11 @@
 
 archive    the container: a ZIP in one canonical form, so that no byte of it is without meaning
 contents   the files in it, and how each line is written and read
-gather     takes them from the store
+forms      those of its files that are one value
+standing   what the decisions of a range stand on
+gather     takes all of it from the store
+opened     takes a bundle apart: form, digests, every line
 recount    answers what a replay asks, from a bundle's facts alone
-verify     checks a bundle and replays its decisions
+doubts     what the content says against itself
+verify     checks a bundle, replays its decisions, and gives the verdict
 """

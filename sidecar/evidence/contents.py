@@ -6,15 +6,15 @@ from typing import Any, Final
 import msgspec
 
 from domain.decision import Decision
-from domain.decision_text import from_row
+from domain.decision_text import from_row, to_row
 from domain.fact import Fact
-from domain.health_ports import Checkpoint, DecisionRow, OperatorAction
+from domain.health_ports import DecisionRow, OperatorAction
 from domain.recorded import RecordedSignal
-from domain.words import ActionKind, EvaluationReason, Millis, SignalType, Source
-from sidecar.api.signals import IsoTime, SignalAnswer, signal_answer
+from domain.words import ActionKind, EvaluationReason, SignalType, Source
+from sidecar.api.signals import LEVELS, IsoTime, SignalAnswer, signal_answer, summary
 from sidecar.api.times import iso, parse
 
-FORMAT: Final = "reputation-evidence/1"
+FORMAT: Final = "reputation-evidence/2"
 MANIFEST: Final = "manifest.json"
 MANIFEST_DIGEST: Final = "manifest.sha256"
 TIMELINE: Final = "timeline.ndjson"
@@ -35,6 +35,7 @@ class TimelineLine(SignalAnswer, frozen=True, kw_only=True, rename="camel"):
     `messageRef` stands for a message id that was forgotten, so that its reports still count as one.
     """
 
+    context: dict[str, Any]
     seq: int
     message_ref: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -77,66 +78,30 @@ class ActionLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     at: IsoTime
 
 
-class RulesFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was decided with: every constant of the rule tables, the windows, and the tables' hash."""
-
-    rule_set: str
-    window_ms: int
-    latency_rules: bool
-    constants: dict[str, int | float]
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A state of the fold to begin with."""
-
-    at: Millis
-    seq: int
-    actions: int
-    setting: str
-    state: str
-
-
-class StartFile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where the replay begins: the state at the retention edge, and a later one before the asked range.
-
-    Both absent: at the instance's first fact. `seq` and `actions` are the newest arrivals of the bundle.
-    """
-
-    base: Kept | None
-    checkpoint: Kept | None
-    seq: int
-    actions: int
-
-
-class FileEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One file: digest and size of its content, and digest of what the archive holds of it."""
-
-    sha256: str
-    size_bytes: int
-    packed_sha256: str
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the bundle says about itself."""
-
-    format: str
-    sidecar_version: str
-    instance_id: str
-    since: IsoTime
-    until: IsoTime
-    rule_set: str
-    window_ms: int
-    latency_rules: bool
-    signals: int
-    decisions: int
-    files: dict[str, FileEntry]
-
-
 def timeline_line(row: RecordedSignal, fact: Fact) -> TimelineLine:
     """Give a signal's line, of its row and of what the fold reads of it."""
     forgotten = row.message_id is None and fact.message_id is not None
     ref = fact.message_id if forgotten and fact.message_id else msgspec.UNSET
     return TimelineLine(**msgspec.structs.asdict(signal_answer(row)), seq=row.seq, message_ref=ref)
+
+
+def told_again(line: TimelineLine) -> tuple[str, str]:
+    """Give what summary and level of a signal must say, by its other fields."""
+    row = RecordedSignal(
+        line.id,
+        line.type,
+        line.severity,
+        line.source,
+        line.instance_id,
+        0,
+        0,
+        line.seq,
+        "",
+        is_group=line.is_group,
+        latency_ms=None if isinstance(line.latency_ms, msgspec.UnsetType) else line.latency_ms,
+        context=line.context,
+    )
+    return summary(row), LEVELS[line.severity]
 
 
 def fact_of_line(line: TimelineLine, instance_id: str) -> Fact:
@@ -198,13 +163,21 @@ def decision_line(row: DecisionRow) -> DecisionLine:
 
 
 def decision_of(line: DecisionLine) -> Decision:
-    """Read a decision; a body that is none is a ValueError, LookupError or TypeError."""
+    """Read a decision; a body that is none, or that no decision is written as, is an error of those kinds.
+
+    Raises:
+        ValueError, LookupError, TypeError: see above.
+    """
     given: dict[str, Any] = msgspec.structs.asdict(line) | {
         "evaluated_at": parse(line.evaluated_at),
         "recorded_at": parse(line.recorded_at),
         "body": bytes(line.body).decode(),
     }
-    return from_row(DecisionRow(**given))
+    row = DecisionRow(**given)
+    decision = from_row(row)
+    if to_row(decision).body != row.body:
+        raise ValueError(decision.id)
+    return decision
 
 
 def action_line(action: OperatorAction) -> ActionLine:
@@ -217,20 +190,11 @@ def action_of(line: ActionLine, instance_id: str) -> OperatorAction:
     return OperatorAction(instance_id, line.id, line.seq, line.kind, parse(line.at))
 
 
-def kept(point: Checkpoint | None) -> Kept | None:
-    """Give a state's form."""
-    if point is None:
-        return None
-    return Kept(at=point.at, seq=point.seq, actions=point.actions, setting=point.setting, state=point.state)
-
-
-def checkpoint_of(state: Kept | None, instance_id: str, *, base: bool) -> Checkpoint | None:
-    """Read a state."""
-    if state is None:
-        return None
-    return Checkpoint(instance_id, state.at, base, state.seq, state.actions, state.setting, state.state)
-
-
 def digest_line(manifest: bytes) -> bytes:
     """Give the file that vouches for the manifest, as `sha256sum -c` reads it."""
     return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
+
+
+def json_text(value: Any) -> bytes:
+    """Write a file that is one value; equal values give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

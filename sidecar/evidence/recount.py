@@ -42,13 +42,16 @@ class Held(NamedTuple):
     facts: Sequence[Fact]
     operator_actions: Sequence[OperatorAction]
     base: Checkpoint | None
-    checkpoint: Checkpoint | None
+    checkpoints: Sequence[Checkpoint]
     seq: int
     actions: int
 
 
 class Recount:
     """Implements `HealthSource` and `HealthReading` for one instance.
+
+    Attributes:
+        start: where its own folds begin.
 
     Args:
         held: what is known.
@@ -66,10 +69,10 @@ class Recount:
                 self._by_message.setdefault(fact.message_id, []).append(fact)
         self._earliest_behind = _earliest_behind(self._facts)
         self._seqs = sorted(fact.seq for fact in self._facts)
-        self._points = [] if held.checkpoint is None else [held.checkpoint]
+        self._points = [point for point in held.checkpoints if point.setting == setting.id][:1]
         self._point_dates = [point.at for point in self._points]
-        start = start_before(self, held.instance_id, TIME_MAX, setting)
-        folded = fold_on(self, start.move(held.instance_id, until), setting)
+        self.start = start_before(self, held.instance_id, TIME_MAX, setting)
+        folded = fold_on(self, self.start.move(held.instance_id, until), setting)
         self._points += [
             Checkpoint(held.instance_id, s.at, False, held.seq, held.actions, setting.id, to_text(s))
             for s in folded.commits

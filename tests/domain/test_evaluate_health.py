@@ -336,6 +336,21 @@ def test_reinitialising_gives_a_new_reputation_and_forgets_no_fact() -> None:
     assert state_of(store).score == 50
 
 
+@pytest.mark.parametrize("kind", ActionKind)
+def test_an_act_right_behind_a_changed_setting_is_recorded(kind: ActionKind) -> None:
+    """The number was quiet since the restart with another window: the operator still gets a decision."""
+    store = InMemoryStore()
+    facts = numbered(burst(SignalType.MESSAGE_FAILED, 4, START))
+    arrive(store, EvaluateInstanceHealth(store, SETTING), facts, START + 10)
+    other = setting_of(WINDOW // 2)
+
+    decision = EvaluateInstanceHealth(store, other).acted("i-1", kind, START + 60_000)
+
+    assert decision.reason is EvaluationReason.OPERATOR
+    assert decision.window_ms == WINDOW // 2
+    assert ReplayDecisions(store, other).decision(decision).reproduced
+
+
 def test_another_setting_that_changes_nothing_is_no_decision() -> None:
     """Only a difference is explained: the same counts by a window a millisecond longer are none."""
     store = InMemoryStore()

@@ -1,5 +1,7 @@
 """Replay: stored decisions come out of the stored signals again, even after late facts."""
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from domain.health import view_of
 from domain.health_ports import DecisionQuery
 from domain.past import fold_all, fold_to
 from domain.replay import ReplayDecisions
+from domain.retain import DAY_MS, DropPastRetention
 from domain.rule_constants import with_constants
 from domain.rules import RULES
 from domain.words import ActionKind, AlertCode, CooldownReason, EvaluationReason, Millis, SignalType
@@ -64,6 +67,66 @@ def test_every_decision_is_reproduced_from_the_facts_it_knew(
     if batches:
         for replayed in replay.instance("i-1", 0, END):
             assert replayed.differences == ()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_decisions_are_reproduced_although_clocks_went_backwards(seed: int) -> None:
+    """Two sidecars, each with a clock of its own that is stepped back: acts and answers replay to themselves.
+
+    And the rows in force still say what a fold of everything says, numbered without a hole.
+    """
+    draw = random.Random(seed)
+    store = InMemoryStore()
+    sidecars = [EvaluateInstanceHealth(store, SETTING) for _ in range(2)]
+    seq, now = 1, START
+    for number in range(draw.randrange(4, 14)):
+        now = max(START, now + draw.choice([0, 1, 1000, WINDOW // 3, WINDOW, -1, -1000, -WINDOW]))
+        use_case, count = draw.choice(sidecars), draw.randrange(1, 24)
+        at = max(START, now + draw.choice([0, 0, -5, -1000, -WINDOW // 2, 1000]))
+        arrive(store, use_case, numbered(burst(draw.choice(_LOUD), count, at, prefix=f"{number}-"), seq), now)
+        seq += count
+        back = max(START, now + draw.choice([0, -1, -1000, -WINDOW, 1]))
+        if draw.randrange(2):
+            use_case.acted("i-1", draw.choice(list(ActionKind)), back)
+        if not draw.randrange(3):
+            use_case.requested("i-1", EvaluationReason.PRE_DISPATCH, back)
+
+    replayed = list(ReplayDecisions(store, SETTING).instance("i-1", 0, END))
+
+    assert [one.differences for one in replayed] == [()] * len(replayed)
+    with store.reading() as reading:
+        saved = reading.saved(["i-1"])["i-1"]
+        rows = reading.decisions(DecisionQuery("i-1", 0, END, 1000)).decisions
+        whole = fold_all(reading, "i-1", saved.at, SETTING)
+        in_force = {
+            one.evaluated_at: one.content
+            for one in decide.effective_since(reading, "i-1", 0)
+            if not one.asked
+        }
+    for change in whole.changes:
+        made = decide.of_change("i-1", change, decide.Bounds(0, 0, 0), SETTING)
+        assert in_force[change.after.at] == made.content
+    assert sorted(row.arrival for row in rows) == list(range(1, len(rows) + 1))
+
+
+def test_decisions_whose_window_was_changed_since_replay_with_their_own() -> None:
+    """A sidecar of another window proves what was decided before it, until its own edge stands behind it."""
+    store = InMemoryStore()
+    first, second = EvaluateInstanceHealth(store, SETTING), setting_of(WINDOW // 6)
+    arrive(store, first, numbered(burst(SignalType.MESSAGE_SENT, 24, START)), START + 5000)
+    first.requested("i-1", EvaluationReason.PRE_DISPATCH, START + 6000)
+    EvaluateInstanceHealth(store, second).requested("i-1", EvaluationReason.PRE_DISPATCH, START + WINDOW // 2)
+    replay = ReplayDecisions(store, second)
+    before = list(replay.instance("i-1", 0, END))
+    edge = START + 5500 - WINDOW // 6 + DAY_MS
+
+    DropPastRetention(store, second, 1)(edge)
+    behind = {one.decision.evaluated_at: one for one in replay.instance("i-1", START + 5600, END)}
+
+    assert {one.decision.window_ms for one in before} == {WINDOW, WINDOW // 6}
+    assert all(one.reproduced for one in before)
+    assert not any(one.differences for one in behind.values())
+    assert behind[START + WINDOW // 2].reproduced
 
 
 @given(arrivals())

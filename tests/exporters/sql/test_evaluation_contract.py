@@ -390,6 +390,17 @@ def test_decisions_are_numbered_once_and_come_back_byte_for_byte(any_store: Reta
     ]
 
 
+def test_numbers_of_decisions_outside_a_range_are_given(store: SqlStore) -> None:
+    """Both bounds are inside; another instance's decisions are none of this one's."""
+    with store.evaluating(["sales-1", "sales-2"]) as evaluating:
+        rows = [decision(n, T0 + at) for n, at in ((1, 0), (2, -1), (3, 5), (4, 6), (5, 2))]
+        evaluating.add_decisions([*rows, decision(6, T0 - 9, "sales-2")])
+
+    with store.reading() as reading:
+        assert reading.decided_elsewhere("sales-1", T0, T0 + 5) == [2, 4]
+        assert reading.decided_elsewhere("nobody", T0, T0 + 5) == []
+
+
 @pytest.mark.parametrize("limit", [1, 2, 5, 6])
 def test_a_walk_over_decisions_sees_each_once_newest_first(any_store: RetainedStore, limit: int) -> None:
     """By date and then by arrival, across pages, inside inclusive bounds."""

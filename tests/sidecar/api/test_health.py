@@ -10,6 +10,8 @@ from domain.read_health import ReadInstanceHealth
 from domain.recorded import InstanceHead
 from domain.replay import ReplayDecisions
 from domain.retain import DropPastRetention
+from domain.rule_constants import with_constants
+from domain.rules import RULES
 from domain.snapshot import REFERENCE_FIELDS
 from domain.words import ActionKind, EvaluationReason, Millis, SignalType
 from sidecar.api import Evaluation, Hub
@@ -125,16 +127,19 @@ def test_decisions_carry_their_evidence_and_are_reproduced(fleet: Fleet) -> None
     assert replayed.json == {**decision, "reproduced": True, "differences": []}
 
 
-def test_a_replay_with_other_rules_names_the_differences(fleet: Fleet) -> None:
-    """What another window makes of the same facts is listed by path."""
-    other = ReplayDecisions(fleet.store, setting_of(10))
-    fleet.part = fleet.part._replace(replay=other)
+def test_a_replay_takes_the_decisions_own_window_and_names_other_rules(fleet: Fleet) -> None:
+    """What decided stands in the decision; rule tables this version does not have are told as such."""
     decision_id = fleet.evaluated[0].decisions[0].id
+    fleet.part = fleet.part._replace(replay=ReplayDecisions(fleet.store, setting_of(10)))
+    (shorter,) = ask(fleet, f"/v1/decisions/{decision_id}?replay=true")
+    rules = with_constants(RULES, {"C1.deliveredRate": 0.5})
+    fleet.part = fleet.part._replace(replay=ReplayDecisions(fleet.store, setting_of(10, rules=rules)))
 
-    (reply,) = ask(fleet, f"/v1/decisions/{decision_id}?replay=true")
+    (other,) = ask(fleet, f"/v1/decisions/{decision_id}?replay=true")
 
-    assert reply.json["reproduced"] is False
-    assert {"path": "windowMs", "stored": 1_800_000, "recomputed": 10} in reply.json["differences"]
+    assert shorter.json["reproduced"] is True
+    assert other.json["reproduced"] is False
+    assert [one["path"] for one in other.json["differences"]] == ["ruleSet"]
 
 
 def test_pages_of_decisions_show_each_once_newest_first(fleet: Fleet) -> None:

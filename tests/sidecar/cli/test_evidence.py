@@ -1,14 +1,19 @@
 """`sidecar export --bundle` and `sidecar verify`: what was decided is proven by the file alone."""
 
 import hashlib
+import io
 import json
 import random
 import shutil
+import sqlite3
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from domain.decision import decision_id
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.fold_state import setting_of
 from domain.forget import ForgetPersonalIds
@@ -16,18 +21,32 @@ from domain.record_signal import RecordReputationSignal
 from domain.retain import DropPastRetention
 from domain.words import ActionKind
 from exporters.sql.store import SqlStore
+from sidecar.api.times import iso, parse
+from sidecar.configured import configured, tell_configuration, told_configurations
 from sidecar.data_dir import DataDir
 from sidecar.evidence import contents
 from sidecar.evidence.archive import BundleBroken, Member, assemble, pack, stored, take_apart
-from sidecar.evidence.gather import Asked, gather
-from sidecar.evidence.verify import verify
+from sidecar.evidence.forms import ConfigurationFile
+from sidecar.evidence.gather import gather
+from sidecar.evidence.standing import Asked
+from sidecar.evidence.verify import Verdict, verify
+from sidecar.settings import Settings
 from tests.builders import exchange, journal_slice
+from tests.e2e.sidecars import until, world
 from tests.sidecar.cli.commands import END, MINUTE, RESTING, START, facts_of, history, run
 
 HALF_HOUR = 30 * MINUTE
 SECRET = "a-token-nobody-may-see"
 BAD_STATE = {"at": 1, "seq": 1, "actions": 0, "setting": "x", "state": "[[["}
-BAD_START = json.dumps({"base": BAD_STATE, "checkpoint": None, "seq": 1, "actions": 0}).encode()
+START_FILE: dict[str, Any] = {
+    "base": None,
+    "checkpoints": [],
+    "seq": 1,
+    "actions": 0,
+    "evaluated": None,
+    "otherDecisions": [],
+}
+NOBODY_TOLD = ConfigurationFile(taken_from="export", configurations=[])
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +84,7 @@ def resealed(archive: bytes, changed: dict[str, bytes], **stated: object) -> byt
             "sizeBytes": len(content),
             "packedSha256": packed.member.packed_sha256,
         }
-    text = json.dumps(manifest).encode()
+    text = contents.json_text(manifest)
     members[contents.MANIFEST] = stored(contents.MANIFEST, text)
     members[contents.MANIFEST_DIGEST] = stored(contents.MANIFEST_DIGEST, contents.digest_line(text))
     return assemble(list(members.values()))
@@ -74,6 +93,11 @@ def resealed(archive: bytes, changed: dict[str, bytes], **stated: object) -> byt
 def content(bundle: Path, name: str) -> bytes:
     with zipfile.ZipFile(bundle) as archive:
         return archive.read(name)
+
+
+def content_of(archive: bytes, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return opened.read(name)
 
 
 def test_a_bundle_verifies_away_from_its_sidecar(bundle: Path, tmp_path: Path) -> None:
@@ -115,7 +139,8 @@ def test_it_holds_timeline_decisions_gaps_rules_and_settings_without_secrets(bun
     assert {one["instanceId"] for one in timeline} == {RESTING}
     assert json.loads(content(bundle, "gaps.ndjson"))["count"] == 7
     assert rules["constants"]["C1.deliveredRate"] == 0.25
-    assert settings["admin_token"] == "(hidden)"
+    assert settings["takenFrom"] == "export"
+    assert settings["configurations"][0]["settings"]["admin_token"] == "(hidden)"
     assert SECRET.encode() not in bundle.read_bytes()
     assert all(SECRET.encode() not in content(bundle, name) for name in contents.FILES)
 
@@ -204,7 +229,7 @@ def test_other_rules_under_the_same_hash_are_found(bundle: Path, tmp_path: Path)
     rules = json.loads(content(bundle, "rules.json"))
     rules["constants"]["C1.deliveredRate"] = 0.9
     path = tmp_path / "rules.zip"
-    path.write_bytes(resealed(bundle.read_bytes(), {"rules.json": json.dumps(rules).encode()}))
+    path.write_bytes(resealed(bundle.read_bytes(), {"rules.json": contents.json_text(rules)}))
 
     ran = run("verify", str(path))
 
@@ -256,13 +281,13 @@ def test_late_facts_operators_and_retention_leave_every_range_provable(tmp_path:
         dropped = DropPastRetention(store, setting_of(HALF_HOUR), 1)(edge + 48 * HALF_HOUR)
         for _ in range(4):
             first, last = sorted(draw.randrange(START, end) for _ in range(2))
-            archive = gather(store, Asked(RESTING, first, last), setting_of(HALF_HOUR), {})
+            archive = gather(store, Asked(RESTING, first, last), NOBODY_TOLD)
 
             verified = verify(archive)
 
             assert verified.differs is None
             assert verified.reproduced + verified.past == verified.manifest.decisions
-        whole = verify(gather(store, Asked(RESTING, 0, end), setting_of(HALF_HOUR), {}))
+        whole = verify(gather(store, Asked(RESTING, 0, end), NOBODY_TOLD))
         assert whole.differs is None
         assert min(whole.reproduced, whole.past) >= 3
     finally:
@@ -270,14 +295,328 @@ def test_late_facts_operators_and_retention_leave_every_range_provable(tmp_path:
     assert dropped
 
 
-def test_decisions_of_another_window_are_told_not_replayed(data_dir: Path, tmp_path: Path) -> None:
-    """What cannot be judged with the bundle's rules is counted, never called sound."""
-    path = bundled(data_dir, tmp_path / "window.zip", window_ms="300000")
+@pytest.mark.parametrize("window_ms", ["300000", "86400000"])
+def test_whoever_exports_with_other_settings_gets_the_same_truth(
+    data_dir: Path, bundle: Path, tmp_path: Path, window_ms: str
+) -> None:
+    """What decided is what the decisions state, not what this shell says."""
+    path = bundled(data_dir, tmp_path / "window.zip", window_ms=window_ms)
 
+    parsed = run("verify", str(path), "--json", window_ms=window_ms).json
+
+    assert parsed["reproduced"] == parsed["decisions"] >= 3
+    assert content(path, "rules.json") == content(bundle, "rules.json")
+    assert json.loads(content(path, "rules.json"))["settings"][0]["windowMs"] == HALF_HOUR
+
+
+def test_decisions_of_several_windows_are_each_replayed_with_their_own(tmp_path: Path) -> None:
+    """A sidecar whose window was changed half way proves both halves."""
+    data = DataDir(history(tmp_path / "data", RESTING))
+    store = SqlStore(data.database_url, sidecar_id=data.sidecar_id())
+    store.open()
+    try:
+        EvaluateInstanceHealth(store, setting_of(5 * MINUTE)).acted(
+            RESTING, ActionKind.LEAVE_COOLDOWN, END + MINUTE
+        )
+        archive = gather(store, Asked(RESTING, 0, END + 2 * MINUTE), NOBODY_TOLD)
+    finally:
+        store.close()
+
+    verified = verify(archive)
+
+    assert verified.verdict is Verdict.SOUND, verified
+    rules = json.loads(content_of(archive, "rules.json"))
+    assert [one["windowMs"] for one in rules["settings"]] == [5 * MINUTE, HALF_HOUR]
+    assert all(one["decisions"] for one in rules["settings"])
+
+
+def test_what_the_recorder_ran_with_is_told_by_its_own_record(tmp_path: Path) -> None:
+    """Beside a sidecar with other settings the configuration is the sidecar's, not the shell's."""
+    source = history(tmp_path / "source", RESTING)
+    run("export", "-o", str(tmp_path / "x.ndjson"), "--since", str(START), "--data-dir", str(source))
+    with world(tmp_path, window_ms="300000", latency_rules="on", retention_days="3650") as (_, sidecar, _):
+        where = ("--data-dir", str(sidecar.data_dir))
+        sidecar.with_store()
+        run("import", str(tmp_path / "x.ndjson"), *where)
+        until(lambda: run("decisions", RESTING, *where).out)
+        sidecar.settled()
+        path = tmp_path / "b.zip"
+
+        ran = run("export", "--bundle", RESTING, "-o", str(path), *where, "--json")
+        reputation = sidecar.get(f"/v1/instances/{RESTING}/reputation?at={START + 10 * MINUTE}")
+    explained = run("explain", RESTING, "--at", str(START + 10 * MINUTE), *where, "--json")
+
+    assert ran.status == 0, ran.out
+    assert ran.json["reproduced"] == ran.json["decisions"] >= 1
+    told = json.loads(content(path, "configuration.json"))
+    assert told["takenFrom"] == "recorder"
+    [configured] = told["configurations"]
+    assert (configured["windowMs"], configured["latencyRules"]) == (300_000, True)
+    assert configured["settings"]["retention_days"] == 3650
+    assert explained.json["reputation"]["explanation"] == reputation["explanation"]
+
+
+def test_a_record_of_configurations_grows_only_when_something_changed(tmp_path: Path) -> None:
+    """Restarts leave one line; a change leaves another; damage costs a line, never an answer."""
+    first, second = Settings(window_ms=300_000), Settings(window_ms=600_000)
+    for at, settings in ((1000, first), (2000, first), (3000, second), (4000, first)):
+        tell_configuration(tmp_path, configured(settings, at))
+    with (tmp_path / "configured.ndjson").open("ab") as file:
+        file.write(b'{"since": "no\n')
+
+    told = told_configurations(tmp_path)
+
+    assert [(one.since[17:23], one.window_ms) for one in told] == [
+        ("01.000", 300_000),
+        ("03.000", 600_000),
+        ("04.000", 300_000),
+    ]
+    assert (tmp_path / "configured.ndjson").stat().st_mode & 0o077 == 0
+
+
+def test_a_bundle_holds_the_configurations_that_were_in_force_in_its_range(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    """Not what was over before it, nor what began behind it."""
+    copy = tmp_path / "copy"
+    shutil.copytree(data_dir, copy)
+    for at, days in ((START - 9, 1), (START - 5, 2), (START + MINUTE, 3), (END + 1, 4)):
+        tell_configuration(copy, configured(Settings(retention_days=days), at))
+    path = bundled(copy, tmp_path / "b.zip", "--since", str(START))
+
+    told = json.loads(content(path, "configuration.json"))
+
+    assert [one["settings"]["retention_days"] for one in told["configurations"]] == [2, 3]
+
+
+def foreign(lines: list[dict[str, Any]]) -> None:
+    """Say that other rule tables decided, with ids that follow from it."""
+    for line in lines:
+        line["ruleSet"] = "0" * len(line["ruleSet"])
+        line["id"] = decision_id(
+            RESTING,
+            parse(line["evaluatedAt"]),
+            line["reason"],
+            asked=line["body"]["asked"],
+            seq=line["seq"],
+            supersedes=line["supersedes"],
+            setting=f"{line['ruleSet']}/{HALF_HOUR}/plain",
+        )
+
+
+def decisions_of(bundle: Path) -> list[dict[str, Any]]:
+    """Read the lines of decisions."""
+    return [json.loads(line) for line in content(bundle, "decisions.ndjson").splitlines()]
+
+
+def ndjson(lines: list[dict[str, Any]]) -> bytes:
+    """Write lines as a bundle does."""
+    return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+
+
+def test_decisions_of_foreign_rules_are_not_called_sound(bundle: Path, tmp_path: Path) -> None:
+    """Forged with every digest recomputed: nothing was replayed, so nothing is proven; exit 4."""
+    lines = decisions_of(bundle)
+    foreign(lines)
+    rules = json.loads(content(bundle, "rules.json"))
+    rules["settings"] = [{**rules["settings"][0], "ruleSet": lines[0]["ruleSet"]}]
+    path = tmp_path / "foreign.zip"
+    forged = {"decisions.ndjson": ndjson(lines), "rules.json": contents.json_text(rules)}
+    path.write_bytes(resealed(bundle.read_bytes(), forged))
+
+    ran = run("verify", str(path))
     parsed = run("verify", str(path), "--json").json
 
-    assert parsed["reproduced"] == 0
+    assert ran.status == 4
+    assert "UNPROVEN" in ran.out
+    assert "SOUND" not in ran.out
+    assert (parsed["verdict"], parsed["sound"], parsed["reproduced"]) == ("unproven", False, 0)
     assert parsed["notReplayed"]["otherRules"] == parsed["decisions"]
+    assert "other rule tables" in parsed["reasons"][0]
+
+
+def test_a_bundle_without_a_decision_is_not_called_sound(data_dir: Path, tmp_path: Path) -> None:
+    """Nothing was there to replay; the word and the exit code say so, also when it is written."""
+    path = tmp_path / "quiet.zip"
+    where = ("--data-dir", str(data_dir), "--until", str(START - 1))
+
+    written = run("export", "--bundle", RESTING, "-o", str(path), *where)
+
+    assert written.status == run("verify", str(path)).status == 4
+    assert "it holds no decision" in written.out
+
+
+def test_a_removed_decision_is_found_by_number_link_and_signals(bundle: Path, tmp_path: Path) -> None:
+    """Numbers have a hole; who closes it is still told of by the signals, which give the decision again."""
+    archive = bundle.read_bytes()
+    lines = decisions_of(bundle)
+    [gone] = [line for line in lines if line["body"]["after"]["cooldownReason"] == "DELIVERY_DROP"][:1]
+    kept = [line for line in lines if line is not gone]
+    start, rules = (json.loads(content(bundle, name)) for name in ("start.json", "rules.json"))
+    rules["settings"][0]["decisions"] -= 1
+    forged = {"decisions.ndjson": ndjson(kept), "rules.json": contents.json_text(rules)}
+    path = tmp_path / "removed.zip"
+    path.write_bytes(resealed(archive, forged, decisions=len(kept)))
+
+    holed = run("verify", str(path))
+    start["otherDecisions"] = [[gone["arrival"], gone["arrival"]]]
+    path.write_bytes(
+        resealed(archive, {**forged, "start.json": contents.json_text(start)}, decisions=len(kept))
+    )
+    closed = run("verify", str(path))
+
+    assert (holed.status, closed.status) == (1, 4)
+    assert f"decision number {gone['arrival']} of the instance" in holed.out
+    assert f"the first: {gone['evaluatedAt']}" in closed.out
+
+
+def test_a_decision_that_was_dropped_from_the_store_is_found_when_it_is_exported(tmp_path: Path) -> None:
+    """Decisions are never deleted: a row that is missing is told of."""
+    data_dir = history(tmp_path / "data", RESTING)
+    with sqlite3.connect(data_dir / "reputation.sqlite") as connection:
+        connection.execute("DELETE FROM reputation_decision WHERE arrival = 1")
+    connection.close()
+
+    ran = run("export", "--bundle", RESTING, "-o", str(tmp_path / "x.zip"), "--data-dir", str(data_dir))
+
+    assert ran.status == 1
+    assert "decision number 1" in ran.out
+
+
+def changed_line(bundle: Path, name: str, **changed: object) -> bytes:
+    """Change members of the first line of a file."""
+    first, *rest = content(bundle, name).splitlines(keepends=True)
+    return ndjson([{**json.loads(first), **changed}]) + b"".join(rest)
+
+
+def changed_settings(bundle: Path, **changed: object) -> bytes:
+    """Change settings in configuration.json."""
+    told = json.loads(content(bundle, "configuration.json"))
+    told["configurations"][0]["settings"].update(changed)
+    return contents.json_text(told)
+
+
+FORGERIES: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
+    "junk beside the settings": (
+        "configuration.json",
+        lambda b: content(b, "configuration.json").replace(b"{", b'{"junk": [1, 2],', 1),
+        "says more than its form",
+    ),
+    "junk among the settings": (
+        "configuration.json",
+        lambda b: changed_settings(b, junk=1),
+        "other settings than a sidecar has",
+    ),
+    "a setting out of bounds": (
+        "configuration.json",
+        lambda b: changed_settings(b, retention_days=-1),
+        "gives retention_days a value",
+    ),
+    "a secret": (
+        "configuration.json",
+        lambda b: changed_settings(b, admin_token="visible"),
+        "gives admin_token a value",
+    ),
+    "another window": (
+        "configuration.json",
+        lambda b: changed_settings(b, window_ms=60_000),
+        "contradicts itself",
+    ),
+    "a decision twice": (
+        "decisions.ndjson",
+        lambda b: (
+            content(b, "decisions.ndjson").splitlines(keepends=True)[0] + content(b, "decisions.ndjson")
+        ),
+        "a decision twice",
+    ),
+    "another id": (
+        "decisions.ndjson",
+        lambda b: changed_line(b, "decisions.ndjson", id="x"),
+        "does not follow",
+    ),
+    "another reason": (
+        "decisions.ndjson",
+        lambda b: changed_line(b, "decisions.ndjson", supersedes="x"),
+        "does not follow",
+    ),
+    "more than a decision says": (
+        "decisions.ndjson",
+        lambda b: changed_line(b, "decisions.ndjson", note="signed off by legal"),
+        "says more than its form",
+    ),
+    "another summary": (
+        "timeline.ndjson",
+        lambda b: changed_line(b, "timeline.ndjson", summary="message read (webhook)"),
+        "the summary of signal",
+    ),
+    "another level": (
+        "timeline.ndjson",
+        lambda b: changed_line(b, "timeline.ndjson", level="error"),
+        "the summary of signal",
+    ),
+    "a signal of another number": (
+        "timeline.ndjson",
+        lambda b: changed_line(b, "timeline.ndjson", instanceId="other"),
+        "another instance",
+    ),
+    "no date": (
+        "timeline.ndjson",
+        lambda b: changed_line(b, "timeline.ndjson", occurredAt="2025-13-45T00:00:00.000Z"),
+        "makes no sense",
+    ),
+    "no act of an operator": ("actions.ndjson", lambda _: b"", "every act of an operator"),
+    "signals out of order": (
+        "timeline.ndjson",
+        lambda b: b"".join(reversed(content(b, "timeline.ndjson").splitlines(keepends=True))),
+        "out of order",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_what_contradicts_itself_is_broken_although_every_digest_holds(
+    bundle: Path, tmp_path: Path, name: str
+) -> None:
+    """Who recomputes every digest must still say nothing that the rest of the bundle denies."""
+    file, forge, told = FORGERIES[name]
+    forged = forge(bundle)
+    assert forged != content(bundle, file)
+    stated: dict[str, object] = {"decisions": len(forged.splitlines())} if "twice" in name else {}
+    path = tmp_path / "forged.zip"
+    path.write_bytes(resealed(bundle.read_bytes(), {file: forged}, **stated))
+
+    ran = run("verify", str(path))
+
+    assert ran.status == 1, ran.out
+    assert ran.out.startswith("BROKEN")
+    assert told in ran.out
+
+
+@pytest.mark.parametrize("back_ms", [61_000, -61_000, 59_000])
+def test_times_of_recording_that_run_back_are_told(bundle: Path, tmp_path: Path, back_ms: int) -> None:
+    """More than a minute apart from their neighbours they prove nothing; a clock may have been set back."""
+    lines = [json.loads(line) for line in content(bundle, "timeline.ndjson").splitlines()]
+    lines[5]["recordedAt"] = iso(parse(lines[5 if back_ms < 0 else 4]["recordedAt"]) - back_ms)
+    path = tmp_path / "times.zip"
+    path.write_bytes(resealed(bundle.read_bytes(), {"timeline.ndjson": ndjson(lines)}))
+
+    ran = run("verify", str(path))
+
+    assert ran.status == (0 if back_ms == 59_000 else 4), ran.out
+    assert ("a clock was set back" in ran.out) == (ran.status == 4)
+
+
+def test_decisions_of_settings_that_no_recorder_told_are_doubted(data_dir: Path, tmp_path: Path) -> None:
+    """The record says one window, the decisions another: somebody else decided, or it was changed."""
+    copy = tmp_path / "copy"
+    shutil.copytree(data_dir, copy)
+    tell_configuration(copy, configured(Settings(window_ms=300_000), START))
+    path = tmp_path / "b.zip"
+
+    ran = run("export", "--bundle", RESTING, "--until", str(END), "-o", str(path), "--data-dir", str(copy))
+
+    assert ran.status == 4
+    assert "does not name" in ran.out
 
 
 def test_a_bomb_is_refused_within_bounds(tmp_path: Path) -> None:
@@ -311,7 +650,8 @@ def test_a_name_that_leads_elsewhere_is_refused(bundle: Path, name: str) -> None
         ("decisions.ndjson", b"{}\n"),
         ("timeline.ndjson", b'{"a": ' * 50_000 + b"\n"),
         ("start.json", b"{}"),
-        ("start.json", BAD_START),
+        ("start.json", contents.json_text({**START_FILE, "base": BAD_STATE})),
+        ("configuration.json", b"null"),
         ("rules.json", b"null"),
         ("actions.ndjson", b"\xff\xfe\n"),
         ("gaps.ndjson", b"no end"),
@@ -337,5 +677,5 @@ def test_what_is_no_bundle_is_told(tmp_path: Path) -> None:
 
     assert run("verify", str(tmp_path / "x")).status == 1
     missing = run("verify", str(tmp_path / "missing"))
-    assert missing.status == 1
-    assert "missing" in missing.err
+    assert missing.status == 2
+    assert "there is no file" in missing.err

@@ -96,7 +96,7 @@ def test_a_running_sidecar_does_it_itself(tmp_path: Path) -> None:
     history(tmp_path / "source", RESTING)
     run("export", "-o", str(tmp_path / "x.ndjson"), "--data-dir", str(tmp_path / "source"))
     with world(tmp_path) as (_, sidecar, _):
-        data_dir = Path(sidecar.data_dir)
+        data_dir = Path(sidecar.with_store().data_dir)
         run("import", str(tmp_path / "x.ndjson"), "--data-dir", str(data_dir))
         until(lambda: len(signals(data_dir, RESTING)) == 32)
 

@@ -1,5 +1,7 @@
 """Reading commands where no sidecar runs: the store answers, and nothing in the directory changes."""
 
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -96,14 +98,51 @@ def test_replay_reproduces_every_decision(data_dir: Path) -> None:
     assert ran.json["decisions"] >= 2
 
 
-def test_replay_under_another_window_exits_1_with_the_first_difference(data_dir: Path) -> None:
-    """A difference is found, named and told to scripts."""
+def test_replay_asks_each_decision_for_its_own_window(data_dir: Path) -> None:
+    """A shell with other settings than the sidecar's proves the same."""
     ran = run("replay", RESTING, "--data-dir", str(data_dir), "--json", window_ms="300000")
+
+    assert ran.status == 0, ran.err
+    assert ran.json["reproduced"] is True
+
+
+def changed_decisions(data_dir: Path, copy: Path, statement: str) -> Path:
+    """Give a copy of the data directory with its decisions changed."""
+    shutil.copytree(data_dir, copy)
+    with sqlite3.connect(copy / "reputation.sqlite") as connection:
+        connection.execute(statement)
+    connection.close()
+    return copy
+
+
+def test_a_changed_decision_exits_1_with_the_first_difference(data_dir: Path, tmp_path: Path) -> None:
+    """A difference is found, named and told to scripts."""
+    changed = changed_decisions(
+        data_dir,
+        tmp_path / "copy",
+        """UPDATE reputation_decision SET body = replace(body, '"cooldownReason":"DELIVERY_DROP"',
+           '"cooldownReason":"SCORE_THRESHOLD"') WHERE arrival > 1""",
+    )
+
+    ran = run("replay", RESTING, "--data-dir", str(changed), "--json")
 
     assert ran.status == 1
     assert ran.json["reproduced"] is False
-    assert ran.json["difference"]["path"] == "windowMs"
-    assert (ran.json["difference"]["stored"], ran.json["difference"]["recomputed"]) == (1_800_000, 300_000)
+    assert ran.json["difference"]["stored"] == "SCORE_THRESHOLD"
+
+
+def test_decisions_of_other_rule_tables_exit_4_and_name_the_remedy(data_dir: Path, tmp_path: Path) -> None:
+    """They are not wrong, only not to be judged by this version."""
+    changed = changed_decisions(
+        data_dir, tmp_path / "copy", "UPDATE reputation_decision SET ruleSet = 'older'"
+    )
+
+    shown = run("replay", RESTING, "--data-dir", str(changed))
+    parsed = run("replay", RESTING, "--data-dir", str(changed), "--json")
+
+    assert (shown.status, parsed.status) == (4, 4)
+    assert "use the version that decided" in shown.out
+    assert parsed.json["notReplayed"]["otherRules"] == parsed.json["decisions"]
 
 
 @pytest.mark.parametrize(

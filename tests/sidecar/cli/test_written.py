@@ -83,7 +83,14 @@ def test_the_transcript_in_the_docs_is_what_a_terminal_shows(tmp_path: Path) -> 
 def test_every_exit_code_is_documented() -> None:
     """Scripts rely on them."""
     page = (ROOT / "docs/cli.md").read_text("utf-8")
-    codes = [errors.DONE, errors.FAILED, errors.CONFIGURATION, errors.UNREACHABLE, errors.INTERRUPTED]
+    codes = [
+        errors.DONE,
+        errors.FAILED,
+        errors.CONFIGURATION,
+        errors.UNREACHABLE,
+        errors.UNPROVEN,
+        errors.INTERRUPTED,
+    ]
 
     assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == [str(code) for code in codes]
 
