@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from domain.errors import StoreUnavailable
+from exporters.sql.routed import driver_faults
 
 
 class ContentRefused(Exception):  # noqa: N818 - says what it is where it is caught
@@ -26,12 +26,10 @@ def copy_rows(connection: Connection, statement: str, rows: Iterable[tuple[Any, 
     """
     driver: Any = connection.dialect.dbapi
     pooled: Any = connection.connection
-    try:
-        with pooled.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except (driver.DataError, driver.IntegrityError) as fault:
-        raise ContentRefused from fault
-    except driver.Error as fault:
-        first_line = str(fault).partition("\n")[0]
-        raise StoreUnavailable(f"{type(fault).__name__}: {first_line}") from fault
+    with driver_faults(connection):
+        try:
+            with pooled.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except (driver.DataError, driver.IntegrityError) as fault:
+            raise ContentRefused from fault

@@ -68,6 +68,7 @@ class ReadOnlyStore(SqlStore):
         self._check_file()
         with available():
             revision = _revision(self._reader)
+            self._look_for_citus(self._reader)
         if revision != REVISIONS[-1]:
             raise SchemaUnusable(
                 f"the database's schema is at revision {revision or 'none'}, this version reads "

@@ -13,6 +13,7 @@ from domain.words import Connection, Millis
 from exporters.sql.copying import ContentRefused, copy_rows
 from exporters.sql.hot import KEYS_MAX, HotStatements, pair_keys, single_keys
 from exporters.sql.json_text import dumps, loads
+from exporters.sql.routed import ask_each, by_instance
 from exporters.sql.types import LATENCY_MAX, from_timestamp, to_timestamp
 
 CONTENT_FAULTS: Final = (ContentRefused, DataError, IntegrityError, OverflowError, TypeError, UnicodeError)
@@ -59,9 +60,12 @@ class SqlRecording:
         in_order = sorted(heads)
         if self._postgresql:
             for keys in _chunks(in_order):
-                self._run(self._statements.insert_heads, single_keys(self._dialect, keys))
+                if self._statements.routed:
+                    self._run(self._statements.insert_heads, [(key,) for key in keys])
+                else:
+                    self._run(self._statements.insert_heads, single_keys(self._dialect, keys))
         for keys in _chunks(in_order):
-            for row in self._run(self._statements.select_heads, single_keys(self._dialect, keys)):
+            for row in self._of_singles(self._statements.select_heads, keys):
                 heads[row[0]] = self._head(row)
         self._loaded.update(heads)
         return heads
@@ -70,7 +74,7 @@ class SqlRecording:
         """Give those (instance id, signal id) pairs that are stored already."""
         found: set[tuple[str, str]] = set()
         for chunk in _chunks(keys):
-            rows = self._run(self._statements.select_known, pair_keys(self._dialect, chunk))
+            rows = self._of_pairs(self._statements.select_known, chunk)
             found.update((row[0], row[1]) for row in rows)
         return found
 
@@ -78,7 +82,7 @@ class SqlRecording:
         """Give the earliest MESSAGE_SENT time of each (instance id, message id) that has one."""
         found: dict[tuple[str, str], Millis] = {}
         for chunk in _chunks(keys):
-            for row in self._run(self._statements.select_sent, pair_keys(self._dialect, chunk)):
+            for row in self._of_pairs(self._statements.select_sent, chunk):
                 found[row[0], row[1]] = self._millis(row[2])
         return found
 
@@ -110,7 +114,7 @@ class SqlRecording:
             )
             for head in changed
         ]
-        if self._postgresql:
+        if self._postgresql and not self._statements.routed:
             arrays = tuple(list(column) for column in zip(*rows, strict=True))
             self._run(self._statements.save_heads, arrays)
         else:
@@ -149,6 +153,19 @@ class SqlRecording:
                     for g in gaps
                 ],
             )
+
+    def _of_singles(self, statement: str, keys: Sequence[str]) -> Iterable[Any]:
+        """Look up instances; in their order where each is asked for alone."""
+        if self._statements.routed:
+            return ask_each(self._connection, statement, [(key,) for key in keys])
+        return self._run(statement, single_keys(self._dialect, keys))
+
+    def _of_pairs(self, statement: str, keys: Sequence[tuple[str, str]]) -> Iterable[Any]:
+        """Look up ids of instances, in any order."""
+        if self._statements.routed:
+            spread = [(ids, instance_id) for instance_id, ids in by_instance(keys)]
+            return ask_each(self._connection, statement, spread)
+        return self._run(statement, pair_keys(self._dialect, keys))
 
     def _append(self, signals: Sequence[RecordedSignal]) -> list[RecordedSignal]:
         """Insert all, or else halves, until what is refused stands alone."""

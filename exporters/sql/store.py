@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from domain.errors import StoreUnavailable
 from domain.forget import ForgottenPage, References, RowKey
@@ -24,6 +24,7 @@ from exporters.sql.migrate import migrate
 from exporters.sql.reading import SqlReading
 from exporters.sql.recording import SqlRecording
 from exporters.sql.retention import Retention
+from exporters.sql.routed import is_spread
 from exporters.sql.turns import Turns
 
 LOCK_WAIT_MS: Final = 30_000
@@ -41,13 +42,21 @@ class SqlStore:
         sidecar_id: whose journal positions and gaps these are; unique among the sidecars of one database.
         lock_wait_ms: how long to wait for another holder of a SQLite file.
         patience_ms: how long a call may wait for the first `open` to end, before it raises StoreUnavailable.
+        routed: whether recording and retention on PostgreSQL name one instance a statement, as Citus wants
+            it; by default `open` looks whether Citus spreads the tables.
 
     Raises:
         UnusableUrl: the URL cannot be served.
     """
 
     def __init__(
-        self, url: str, *, sidecar_id: str, lock_wait_ms: int = LOCK_WAIT_MS, patience_ms: int = 0
+        self,
+        url: str,
+        *,
+        sidecar_id: str,
+        lock_wait_ms: int = LOCK_WAIT_MS,
+        patience_ms: int = 0,
+        routed: bool | None = None,
     ) -> None:
         self._url = parse_url(url)
         self._sidecar_id = sidecar_id
@@ -58,8 +67,8 @@ class SqlStore:
         self._reader = reader(self._url)
         self._reading = SqlReading(self._reader)
         self._turns = Turns()
-        self._retention = Retention(self._writing, self._reader if self._sqlite else self._writer)
-        self._statements = hot_statements(self._writer.dialect)
+        self._wanted = routed
+        self._put(routed=bool(routed))
         self._health_statements = health_statements(self._writer.dialect)
         self._opened = False
         self._patience_seconds = patience_ms / 1000
@@ -87,8 +96,21 @@ class SqlStore:
                 sqlite_path(self._url).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._lock.acquire(self._lock_wait_ms)
             applied = migrate(self._writer)
+            self._look_for_citus(self._writer)
         self._opened = True
         return applied
+
+    def _look_for_citus(self, engine: Engine) -> None:
+        """Decide how statements are put."""
+        if self._wanted is None:
+            with engine.connect() as connection:
+                self._put(routed=is_spread(connection))
+
+    def _put(self, *, routed: bool) -> None:
+        self._routed = routed
+        self._statements = hot_statements(self._writer.dialect, routed=routed)
+        looking = self._reader if self._sqlite else self._writer
+        self._retention = Retention(self._writing, looking, routed=routed)
 
     def close(self) -> None:
         """Close every connection and let go of the file."""

@@ -14,6 +14,8 @@ from tests.fakes import InMemoryStore
 from tests.postgres import new_database
 
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgres)
+ROUTED = pytest.param("postgresql routed", marks=pytest.mark.postgres)
+"""PostgreSQL, its statements put as Citus wants them."""
 BOTH = ("sqlite", POSTGRESQL)
 
 
@@ -31,8 +33,10 @@ def open_store() -> Iterator[Callable[..., SqlStore]]:
     """Open stores that are closed after the test: `open_store(url, sidecar_id="s1")`."""
     opened: list[SqlStore] = []
 
-    def opening(url: str, sidecar_id: str = "s1", lock_wait_ms: int = 0) -> SqlStore:
-        store = SqlStore(url, sidecar_id=sidecar_id, lock_wait_ms=lock_wait_ms)
+    def opening(
+        url: str, sidecar_id: str = "s1", lock_wait_ms: int = 0, *, routed: bool | None = None
+    ) -> SqlStore:
+        store = SqlStore(url, sidecar_id=sidecar_id, lock_wait_ms=lock_wait_ms, routed=routed)
         opened.append(store)
         store.open()
         return store
@@ -80,17 +84,17 @@ def migrated_url(
         yield making
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=(*BOTH, ROUTED))
 def store(
     request: pytest.FixtureRequest,
     migrated_url: Callable[[str], str],
     open_store: Callable[..., SqlStore],
 ) -> SqlStore:
-    """Give an open, empty store on each database."""
-    return open_store(migrated_url(request.param))
+    """Give an open, empty store on each database, PostgreSQL's with both forms of its statements."""
+    return open_store(migrated_url(request.param), routed=_routed(request.param))
 
 
-@pytest.fixture(params=("memory", *BOTH))
+@pytest.fixture(params=("memory", *BOTH, ROUTED))
 def any_store(
     request: pytest.FixtureRequest,
     migrated_url: Callable[[str], str],
@@ -99,4 +103,8 @@ def any_store(
     """Give an empty store: the fake that domain tests use, and both databases, held to the same promises."""
     if request.param == "memory":
         return InMemoryStore()
-    return open_store(migrated_url(request.param))
+    return open_store(migrated_url(request.param), routed=_routed(request.param))
+
+
+def _routed(kind: str) -> bool | None:
+    return True if kind == "postgresql routed" else None

@@ -19,6 +19,7 @@ from exporters.sql.store import SqlStore
 from exporters.sql.types import to_timestamp
 from tests.builders import exchange, journal_slice, recorded_signal, redacted_signal
 from tests.exporters.sql.processes import result, start
+from tests.exporters.sql.test_routed import spread_by_citus
 from tests.postgres import execute
 
 pytestmark = pytest.mark.postgres
@@ -64,11 +65,14 @@ print(json.dumps([recorded, repeated, evaluated]))
 
 
 @pytest.mark.slow  # two processes record and evaluate forty batches each
+@pytest.mark.parametrize("spread", [False, True])
 def test_two_sidecars_on_the_same_instances_neither_deadlock_nor_show_a_hole(
-    database_url: str, open_store: Callable[..., SqlStore]
+    database_url: str, open_store: Callable[..., SqlStore], *, spread: bool
 ) -> None:
     """Arrival numbers are dense at every moment, each shared fact is stored once, one evaluates at a time."""
     open_store(database_url).close()
+    if spread:
+        spread_by_citus(database_url, "instance_reputation")
 
     processes = [start(RECORDER, database_url, name, str(INSTANCES), str(BATCHES)) for name in ("s1", "s2")]
     looks = 0
@@ -128,16 +132,20 @@ def cut_connections(url: str) -> None:
     assert cut
 
 
-@pytest.mark.parametrize("when", ["before the position", "before the commit"])
+@pytest.mark.parametrize("routed", [False, True])
+@pytest.mark.parametrize("when", ["before a look-up", "before the position", "before the commit"])
 def test_a_connection_cut_inside_a_batch_records_nothing_and_the_next_try_all(
-    database_url: str, open_store: Callable[..., SqlStore], when: str
+    database_url: str, open_store: Callable[..., SqlStore], when: str, *, routed: bool
 ) -> None:
     """The batch fails as unavailable, leaves no trace, and succeeds unchanged when tried again."""
-    store = open_store(database_url)
+    store = open_store(database_url, routed=routed)
 
     def batch(*, cut: bool) -> None:
         with store.recording() as recording:
             heads = recording.lock(["sales-1"])
+            if cut and when == "before a look-up":
+                cut_connections(database_url)
+            recording.known([("sales-1", "sales-1#1")])
             recording.append([recorded_signal(1, T0)])
             recording.save_heads([heads["sales-1"]._replace(last_seq=1)])
             if cut and when == "before the position":
@@ -217,19 +225,26 @@ def test_times_are_stored_without_zone_in_utc_whatever_the_server_thinks(
     assert rows == [("2023-11-14 22:13:20.123", "timestamp without time zone", True)]
 
 
-@pytest.fixture
-def filled(database_url: str, open_store: Callable[..., SqlStore]) -> SqlStore:
-    """Give a store with 40 000 rows of 20 instances, with statistics: enough that a plan matters."""
-    store = open_store(database_url)
+def fill(url: str) -> None:
+    """Put 40 000 rows of 20 instances into a store: enough that a plan matters."""
     execute(
-        database_url,
+        url,
         """INSERT INTO reputation_signal ("instanceId", id, "occurredAt", type, severity, source, context,
                "messageId", seq)
            SELECT 'number-' || n % 20, 'id-' || n, to_timestamp(1700000000 + n) AT TIME ZONE 'UTC',
                'MESSAGE_SENT', 'LOW', 'DISPATCH', '{}', 'M' || n, n FROM generate_series(1, 40000) AS n""",
         'INSERT INTO instance_reputation ("instanceId") SELECT DISTINCT "instanceId" FROM reputation_signal',
-        "ANALYZE",
+        "SELECT pg_stat_force_next_flush()",  # not when this connection ends, after a reset
+        "SELECT 1",
     )
+
+
+@pytest.fixture
+def filled(database_url: str, open_store: Callable[..., SqlStore]) -> SqlStore:
+    """Give a filled store, with statistics."""
+    store = open_store(database_url)
+    fill(database_url)
+    execute(database_url, "ANALYZE")
     return store
 
 
@@ -257,24 +272,37 @@ def test_a_page_is_one_search_of_the_index_by_instance_and_date(
     assert "Sort" not in plan or "Presorted Key" in plan
 
 
+@pytest.mark.parametrize("routed", [False, True])
+@pytest.mark.parametrize("analysed", [False, True])
 def test_lookups_of_recording_and_retention_search_indexes(
-    filled: SqlStore, database_url: str, open_store: Callable[..., SqlStore]
+    database_url: str, open_store: Callable[..., SqlStore], *, routed: bool, analysed: bool
 ) -> None:
-    """Known ids, first sends and old rows are found without reading the table."""
-    filled.close()  # its connections report what they scanned when they end
-    execute(database_url, "SELECT pg_stat_reset()")
-    store = open_store(database_url)
+    """Known ids, first sends and old rows are found without reading the table, or all of an instance.
+
+    For the first two that holds from the first row on, before the server knows what is in the table.
+    """
+    open_store(database_url).close()
+    fill(database_url)
+    execute(database_url, "ANALYZE" if analysed else "SELECT 1", "SELECT pg_stat_reset()")
+    store = open_store(database_url, routed=routed)
 
     with store.recording() as recording:
         recording.known([(f"number-{n % 20}", f"id-{n}") for n in range(1, 500)])
         sent = recording.first_sent([(f"number-{n % 20}", f"M{n}") for n in range(1, 500)])
-    dropped = store.drop_before(T0 + 100_000, 500)
+    dropped = store.drop_before(T0 + 100_000, 500) if analysed else 0
     store.close()
 
     assert len(sent) == 499
-    assert dropped == 99
-    scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'reputation_signal'"
-    assert execute(database_url, "SELECT pg_stat_force_next_flush()", scans) == [(0,)]
+    assert dropped == (99 if analysed else 0)
+    scans = (
+        "SELECT seq_scan, (SELECT sum(idx_tup_read)::int FROM pg_stat_user_indexes AS i"
+        " WHERE i.relid = t.relid) FROM pg_stat_user_tables AS t WHERE relname = 'reputation_signal'"
+    )
+    [(whole, entries)] = execute(database_url, "SELECT pg_stat_force_next_flush()", scans)
+    assert whole == 0
+    # Each of 499 ids is looked up, each of 499 messages, each old row is seen and then deleted; where
+    # instances are walked one by one, each of the 20 shows its oldest row first.
+    assert entries == 499 + 499 + 2 * dropped + (20 if routed and analysed else 0)
 
 
 def test_rows_of_the_oldest_supported_type_of_url_open_the_same_database(database_url: str) -> None:
