@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 SECONDS ?= 60
+COMPILED_TESTS ?= tests/packaging/test_compiled.py tests/sidecar/wire tests/sidecar/test_observer.py tests/sidecar/journal/test_writer.py \
+  tests/sidecar/journal/test_layout.py tests/sidecar/journal/test_recovery.py tests/domain/test_ingest_signal.py tests/domain/test_redaction.py
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d; set PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -65,6 +67,13 @@ package: $(READY) ## build dist/, install the wheel with its locked run-time dep
 	@dist/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
 	@cd dist && venv/bin/sidecar --version && venv/bin/sidecar demo --duration 5
 
+compiled: $(READY) ## the wheel with its hot path compiled (needs a C compiler), and the suites of that path against it
+	@rm -rf build/compiled
+	@SIDECAR_COMPILED=1 $(BIN)/python -m hatchling build -t wheel -d build/compiled
+	@$(BIN)/python -m zipfile -e build/compiled/*.whl build/compiled/lib
+	@SIDECAR_COMPILED_LIB="$(CURDIR)/build/compiled/lib" PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/compiled/lib:$(CURDIR)" \
+	  $(BIN)/python -m pytest -n 3 -o pythonpath= $(COMPILED_TESTS) $(ARGS)
+
 conformance: $(READY) ## the API against its own OpenAPI at length; make test runs a short form
 	@CONFORMANCE_EXAMPLES=300 $(BIN)/python -m pytest -q tests/sidecar/api/test_conformance.py $(ARGS)
 
@@ -98,4 +107,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --extra parquet --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements/bench.in -o requirements/bench.txt
 
-.PHONY: help setup demo run test vectors fixtures bench bench-tools dashboards native chaos conformance soak package docs reputation lint format lock
+.PHONY: help setup demo run test vectors fixtures bench bench-tools dashboards native chaos compiled conformance soak package docs reputation lint format lock

@@ -23,6 +23,14 @@ _POLL_SECONDS: Final = 0.02
 DRAIN_SECONDS: Final = 120.0
 
 
+_COMPILED: Final = Path(__file__).parents[1] / "build" / "compiled" / "lib"
+
+
+def compiled() -> Path | None:
+    """Give where `make compiled` left the packages with their hot path compiled."""
+    return _COMPILED if _COMPILED.exists() else None
+
+
 @dataclass(frozen=True, slots=True)
 class RunningSidecar:
     """A sidecar under measurement: its addresses and processes."""
@@ -83,6 +91,7 @@ def sidecar(
     recorder_core: int | None = None,
     recorder_nice: int = RECORDER_NICE,
     other: Mapping[str, str] | None = None,
+    library: Path | None = None,
 ) -> Iterator[RunningSidecar]:
     """Run the sidecar: worker on the proxy core, recorder elsewhere at a lower priority.
 
@@ -93,6 +102,7 @@ def sidecar(
         recorder_core: where the recorder runs; the load core by default.
         recorder_nice: how much the recorder steps back.
         other: further environment, such as `OTEL_*`.
+        library: where the packages are imported from, such as `compiled()`; the checkout by default.
     """
     log = folder / "sidecar.log"
     env = {
@@ -106,6 +116,8 @@ def sidecar(
         **{f"SIDECAR_{name.upper()}": text for name, text in (settings or {}).items()},
         **(other or {}),
     }
+    if library is not None:
+        env |= {"PYTHONPATH": str(library), "PYTHONSAFEPATH": "1"}
     command = [sys.executable, "-m", "sidecar", "run"]
     with started(command, proxy_core(), env=env, output=log) as process:
         listeners = ready(process, log)

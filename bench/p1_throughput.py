@@ -12,11 +12,13 @@ from typing import Final
 
 from bench.load import has_wrk, wrk
 from bench.machine import tool
-from bench.measured import RunningSidecar, sidecar
+from bench.measured import RunningSidecar, compiled, sidecar
 from bench.report import Row, Setting, at_least, at_most, note
 from bench.serving import aiohttp_proxy, mitmproxy, nginx, nginx_proxy, nginx_upstream
 
 CONNECTIONS: Final = 16
+OURS: Final = "sidecar"
+COMPILED: Final = "sidecar, compiled"
 
 
 def measure(setting: Setting) -> list[Row]:
@@ -25,17 +27,21 @@ def measure(setting: Setting) -> list[Row]:
         return [note("skipped", "wrk and nginx are needed (Debian packages wrk, nginx-light)")]
     with ExitStack() as stack:
         upstream = stack.enter_context(nginx_upstream(setting.folder))
-        measured = stack.enter_context(sidecar(setting.folder, upstream))
+        measured = {OURS: stack.enter_context(sidecar(setting.folder, upstream))}
+        if (library := compiled()) is not None:
+            folder = setting.folder / "compiled"
+            folder.mkdir()
+            measured[COMPILED] = stack.enter_context(sidecar(folder, upstream, library=library))
         addresses = {
             "direct": upstream,
             "nginx": stack.enter_context(nginx_proxy(setting.folder, upstream)),
             "aiohttp": stack.enter_context(aiohttp_proxy(upstream)),
-            "sidecar": measured.listeners["dispatch"],
+            **{name: one.listeners["dispatch"] for name, one in measured.items()},
         }
         if tool("mitmdump"):
             addresses["mitmproxy"] = stack.enter_context(mitmproxy(upstream))
-        rates, load = _take_turns(setting, addresses, measured)
-    return _rows(rates, load)
+        rates, loads = _take_turns(setting, addresses, measured)
+    return _rows(rates, loads)
 
 
 class _Load:
@@ -50,20 +56,20 @@ class _Load:
 
 
 def _take_turns(
-    setting: Setting, addresses: dict[str, str], measured: RunningSidecar
-) -> tuple[dict[str, float], _Load]:
+    setting: Setting, addresses: dict[str, str], measured: dict[str, RunningSidecar]
+) -> tuple[dict[str, float], dict[str, _Load]]:
     rates: dict[str, list[float]] = {name: [] for name in addresses}
-    load = _Load()
+    loads = {name: _Load() for name in measured}
     for _ in range(setting.rounds):
         for name, address in addresses.items():
-            if name == "sidecar":
-                rates[name].append(_sidecar_turn(setting, address, measured, load))
+            if name in measured:
+                rates[name].append(_sidecar_turn(setting, address, measured[name], loads[name]))
             else:
                 closed = wrk(address, setting.folder, connections=CONNECTIONS, seconds=setting.seconds)
                 rates[name].append(closed.requests_per_second)
-                load.failed += closed.failed
+                loads[OURS].failed += closed.failed
             _forget_log(setting.folder / "access.log")
-    return {name: statistics.median(values) for name, values in rates.items()}, load
+    return {name: statistics.median(values) for name, values in rates.items()}, loads
 
 
 def _sidecar_turn(setting: Setting, address: str, measured: RunningSidecar, load: _Load) -> float:
@@ -79,7 +85,8 @@ def _sidecar_turn(setting: Setting, address: str, measured: RunningSidecar, load
     load.worker_seconds += after_worker - worker
     load.recorder_seconds += after_recorder - recorder
     load.failed += closed.failed
-    _forget_log(setting.folder / "sidecar.log")
+    for folder in (setting.folder, setting.folder / "compiled"):
+        _forget_log(folder / "sidecar.log")
     return closed.requests_per_second
 
 
@@ -90,21 +97,31 @@ def _forget_log(path: Path) -> None:
             log.truncate(0)
 
 
-def _rows(rates: dict[str, float], load: _Load) -> list[Row]:
+def _rows(rates: dict[str, float], loads: dict[str, _Load]) -> list[Row]:
     rows = [note(f"{name}, requests/s", f"{rate:,.0f}") for name, rate in rates.items()]
-    ours = rates["sidecar"]
-    rows.append(at_least("sidecar / nginx with JSON access log", ours / rates["nginx"], 0.5))
-    rows.append(at_least("sidecar / bare aiohttp", ours / rates["aiohttp"], 4.0))
+    if "mitmproxy" not in rates:
+        rows.append(note("mitmproxy", "left out: not installed (make bench-tools)"))
+    if COMPILED not in rates:
+        rows.append(note(COMPILED, "left out: not built (make compiled)"))
+    for name, load in loads.items():
+        rows += _of_ours(name, rates, load)
+    return rows
+
+
+def _of_ours(name: str, rates: dict[str, float], load: _Load) -> list[Row]:
+    rows = [
+        at_least(f"{name} / nginx with JSON access log", rates[name] / rates["nginx"], 0.5),
+        at_least(f"{name} / bare aiohttp", rates[name] / rates["aiohttp"], 4.0),
+    ]
     if "mitmproxy" in rates:
-        rows.append(at_least("sidecar / mitmproxy", ours / rates["mitmproxy"], 30.0))
-    else:
-        rows.append(note("sidecar / mitmproxy", "left out: not installed (make bench-tools)"))
-    rows.append(
-        note("sustained (journal does not grow), requests/s", f"{statistics.median(load.sustained):,.0f}")
-    )
+        rows.append(at_least(f"{name} / mitmproxy", rates[name] / rates["mitmproxy"], 30.0))
+    sustained = statistics.median(load.sustained)
     worker = load.worker_seconds * 1e6 / max(1, load.requests)
     recorder = load.recorder_seconds * 1e6 / max(1, load.requests)
-    rows.append(note("CPU a request, worker + recorder", f"{worker:.1f} + {recorder:.1f} us"))
-    rows.append(at_most("CPU a request, both (aim of P3)", worker + recorder, 100.0, "us"))
-    rows.append(Row("requests that failed", str(load.failed), "0", load.failed == 0))
-    return rows
+    return [
+        *rows,
+        note(f"{name}: sustained (journal does not grow), requests/s", f"{sustained:,.0f}"),
+        note(f"{name}: CPU a request, worker + recorder", f"{worker:.1f} + {recorder:.1f} us"),
+        at_most(f"{name}: CPU a request, both (aim of P3)", worker + recorder, 100.0, "us"),
+        Row(f"{name}: requests that failed", str(load.failed), "0", load.failed == 0),
+    ]

@@ -10,11 +10,12 @@ from typing import Final
 
 from bench.load import Closed, Paced, has_wrk, paced, wrk
 from bench.machine import load_core
-from bench.measured import sidecar
+from bench.measured import compiled, sidecar
 from bench.report import Row, Setting, at_most, note
 from bench.serving import aiohttp_proxy, nginx, nginx_proxy, nginx_upstream
 
 PER_SECOND: Final = 1000
+_COMPILED: Final = "sidecar, compiled"
 
 
 def measure(setting: Setting) -> list[Row]:
@@ -24,12 +25,16 @@ def measure(setting: Setting) -> list[Row]:
     allowed = os.sched_getaffinity(0)
     with ExitStack() as stack:
         upstream = stack.enter_context(nginx_upstream(setting.folder))
-        measured = stack.enter_context(sidecar(setting.folder, upstream))
+        measured = {"sidecar": stack.enter_context(sidecar(setting.folder, upstream))}
+        if (library := compiled()) is not None:
+            folder = setting.folder / "compiled"
+            folder.mkdir()
+            measured[_COMPILED] = stack.enter_context(sidecar(folder, upstream, library=library))
         addresses = {
             "direct": upstream,
             "nginx": stack.enter_context(nginx_proxy(setting.folder, upstream)),
             "aiohttp": stack.enter_context(aiohttp_proxy(upstream)),
-            "sidecar": measured.listeners["dispatch"],
+            **{name: one.listeners["dispatch"] for name, one in measured.items()},
         }
         os.sched_setaffinity(0, {load_core()})
         stack.callback(os.sched_setaffinity, 0, allowed)
@@ -40,7 +45,8 @@ def measure(setting: Setting) -> list[Row]:
                 rounds[name].append(paced(address, per_second=PER_SECOND, seconds=setting.seconds))
                 if has_wrk():
                     closed[name].append(wrk(address, setting.folder, connections=1, seconds=setting.seconds))
-                measured.drained()
+                if name in measured:
+                    measured[name].drained()
     rows = []
     middle = {name: _middle(turns) for name, turns in rounds.items()}
     for name, (p50, p99, worst) in middle.items():
@@ -50,8 +56,9 @@ def measure(setting: Setting) -> list[Row]:
             half = statistics.median(turn.p50_us for turn in closed[name])
             tail = statistics.median(turn.p99_us for turn in closed[name])
             rows.append(note(f"{name}, closed loop", f"p50 {half:.0f}, p99 {tail:.0f} us"))
-    rows.append(at_most("p50, sidecar / nginx", middle["sidecar"][0] / middle["nginx"][0], 1.25))
-    rows.append(at_most("p99, sidecar / nginx", middle["sidecar"][1] / middle["nginx"][1], 2.0))
+    for name in measured:
+        rows.append(at_most(f"p50, {name} / nginx", middle[name][0] / middle["nginx"][0], 1.25))
+        rows.append(at_most(f"p99, {name} / nginx", middle[name][1] / middle["nginx"][1], 2.0))
     return rows
 
 

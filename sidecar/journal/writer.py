@@ -101,7 +101,7 @@ class JournalWriter:
         self._live_bytes = journal_bytes(data_dir)
         self._scanned_ns = monotonic_ns()
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, "journal-sync")
+        self._sync_thread = ThreadPoolExecutor(1, "journal-sync")
         self._ticking: asyncio.Task[None] | None = None
         with contextlib.suppress(OSError):
             self._open()
@@ -169,11 +169,11 @@ class JournalWriter:
         folder, self._folder = self._folder, None
         if folder is not None:
             try:
-                await self._loop.run_in_executor(self._thread, folder.close)
-                await self._loop.run_in_executor(self._thread, self.page.flush)
+                await self._loop.run_in_executor(self._sync_thread, folder.close)
+                await self._loop.run_in_executor(self._sync_thread, self.page.flush)
             except OSError as error:
                 self._sync_failed(error)
-        self._thread.shutdown(wait=False)
+        self._sync_thread.shutdown(wait=False)
 
     # -- one turn ---------------------------------------------------------------------------------
 
@@ -273,7 +273,7 @@ class JournalWriter:
         if self._dirty and self._folder is not None:
             self._dirty = False
             try:
-                await self._loop.run_in_executor(self._thread, self._folder.sync)
+                await self._loop.run_in_executor(self._sync_thread, self._folder.sync)
             except OSError as error:
                 self._sync_failed(error)
                 self._folder.abandon()  # what a failed fsync left unwritten is not written by a later one
@@ -282,7 +282,7 @@ class JournalWriter:
             self._scanned_ns = monotonic_ns()
             before = self._live_bytes
             with contextlib.suppress(OSError):  # e.g. too many open files: what was known holds
-                measured = await self._loop.run_in_executor(self._thread, self._measure)
+                measured = await self._loop.run_in_executor(self._sync_thread, self._measure)
                 self._live_bytes = measured + max(0, self._live_bytes - before)
         full = self._resting is LossReason.JOURNAL_FULL
         self._resting = None

@@ -1,7 +1,6 @@
 """Request heads: checked, framed, and rewritten for the upstream (RFC 9112 sections 3 and 6)."""
 
 import re
-from copy import copy
 from typing import Final, NamedTuple
 
 import httptools
@@ -87,7 +86,13 @@ class RequestHead:
 
     def unexpecting(self) -> "RequestHead":
         """Give the same head without the expectation, for an upstream that is not asked to meet it."""
-        other = copy(self)
+        other = RequestHead(Start(self.method, self.target, self.http10), self.headers)
+        other.framing = self.framing
+        other.closes = self.closes
+        other.strips = self.strips
+        other.upgrade = self.upgrade
+        other.expects = self.expects
+        other.copier = self.copier
         lines = self.forwarded.split(b"\r\n")
         other.forwarded = b"\r\n".join(line for line in lines if not line.lower().startswith(b"expect:"))
         return other

@@ -19,7 +19,8 @@ def requests() -> RequestHeads:
 
 
 def state(head: RequestHead | ResponseHead) -> dict[str, object]:
-    return {name: getattr(head, name) for name in head.__slots__ if name != "copier"}
+    names = [name for name in dir(head) if not name.startswith("_") and name != "copier"]
+    return {name: getattr(head, name) for name in names if not callable(getattr(head, name))}
 
 
 def test_a_remembered_request_is_the_parsed_one() -> None:
