@@ -83,6 +83,7 @@ fuzz: $(READY) ## fuzz the wire with coverage: SECONDS=60; ends at the first inp
 docs: $(READY) ## renew what the docs print from the code
 	@$(BIN)/python -m docs.print_tables
 	@$(BIN)/python -m tests.sidecar.cli.transcript
+	@$(BIN)/python -m tests.telemetry_docs
 	@$(BIN)/python -m domain.rules_page > docs/rules.md
 	@$(BIN)/python -m docs.simulation.page
 	@$(BIN)/python -m sidecar.api > docs/openapi.json

@@ -7,7 +7,7 @@ The nouns, in the order a fact meets them:
     exchange   one request and its response, as it is journaled          exchange.py
     recorded   the signal as a row: id, arrival, latency                 identity.py, recorded.py
     timeline   recorded signals and gaps of one instance, in order       timeline.py
-    window     a span of time; the snapshot counts what is inside it     snapshot.py, window.py
+    window     a span of time; the snapshot counts what is inside it     snapshot.py
     reputation score, level, cooldown: a pure fold over the facts        rules.py, reputation.py, fold.py
     decision   what an evaluation concluded, with its evidence           decision.py
 

@@ -1,6 +1,6 @@
 """What the domain asks of the outside: a store to record into and read from, and places to announce to.
 
-Adapters live in `exporters/`; only `sidecar/bootstrap.py` brings the two together. All calls are synchronous:
+Adapters live in `exporters/`; only `sidecar/bootstrap/` brings the two together. All calls are synchronous:
 the recorder owns a thread for writing, readers come from a pool (docs/adr/0003).
 """
 

@@ -1,10 +1,10 @@
 """The sidecar process: traffic in, journal, recorder, admin API, wiring, command line.
 
-    socket -> wire -> Exchange -> reader -> events -> to_signal -> journal        (worker)
-    journal -> recorder -> store, log, OTel, Prometheus -> health                 (recorder)
+    socket -> wire -> Exchange -> reader -> events -> redacted signals -> journal  (worker)
+    journal -> recorder -> store, log, OTel, Prometheus -> health                  (recorder)
     operator -> api -> GetReputationTimeline -> store
 
-Start reading at `bootstrap.py`, the only file that knows all the others.
+`bootstrap/` is the only place that knows all the others. Start reading at docs/architecture.md.
 """
 
 __version__: str
