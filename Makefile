@@ -8,6 +8,8 @@ ARGS ?=
 SECONDS ?= 60
 COMPILED_TESTS ?= tests/packaging/test_compiled.py tests/sidecar/wire tests/sidecar/test_observer.py tests/sidecar/journal/test_writer.py \
   tests/sidecar/journal/test_layout.py tests/sidecar/journal/test_recovery.py tests/domain/test_ingest_signal.py tests/domain/test_redaction.py
+# The tests start hundreds of processes: each reads what the first one compiled, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d; set PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -29,7 +31,7 @@ run: $(READY) ## the sidecar for your own gateway: PROVIDER_URL=... [DISPATCHER_
 	@SIDECAR_PROVIDER_URL="$(PROVIDER_URL)" $(if $(DISPATCHER_URL),SIDECAR_DISPATCHER_URL="$(DISPATCHER_URL)") $(BIN)/sidecar run $(ARGS)
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 vectors: $(READY) ## run recorded rule cases: DIR=... (default: those of the tests)
 	@$(BIN)/python -m tests.vectors $(if $(DIR),"$(DIR)")

@@ -17,7 +17,7 @@ from tests.canary.household import CRASHING, PROVIDERS, Household, Sink, househo
 from tests.canary.markers import CANARIES, NEEDLES, PHONE, Hit, forms, hits
 from tests.canary.traffic import Shot, callbacks, calls
 
-pytestmark = [pytest.mark.xdist_group("canaries"), pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 INSTANCES: Final = {
     "turbozap": "tz-1",

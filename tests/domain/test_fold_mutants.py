@@ -4,6 +4,7 @@ import ast
 import random
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, Final, NamedTuple
@@ -142,46 +143,52 @@ class _Slip(ast.NodeTransformer):
         self.seen = -1
         self.made = ""
 
-    def _hit(self, node: ast.AST, what: str) -> bool:
+    def _hit(self, node: ast.AST, what: str = "{}") -> bool:
         self.seen += 1
         if self.seen != self.target:
             return False
-        self.made = f"{what} in: {self.lines[getattr(node, 'lineno', 1) - 1].strip()}"
+        line = self.lines[getattr(node, "lineno", 1) - 1].strip()
+        self.made = f"{what.format(ast.unparse(node))} in: {line}"
         return True
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
         swapped = _SWAP.get(type(node.ops[0]))
-        if swapped is not None and self._hit(node, ast.unparse(node)):
+        if swapped is not None and self._hit(node):
             node.ops[0] = swapped()
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.op, ast.Add | ast.Sub) and self._hit(node, ast.unparse(node)):
+        if isinstance(node.op, ast.Add | ast.Sub) and self._hit(node):
             node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if type(node.value) is int and self._hit(node, f"{node.value} + 1"):
+        if type(node.value) is int and self._hit(node, "{} + 1"):
             return ast.copy_location(ast.Constant(node.value + 1), node)
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.value, ast.Call) and self._hit(node, f"without {ast.unparse(node)}"):
+        if isinstance(node.value, ast.Call) and self._hit(node, "without {}"):
             return ast.copy_location(ast.Pass(), node)
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         self.generic_visit(node)
-        if self._hit(node, ast.unparse(node)):
+        if self._hit(node):
             node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
         return node
 
 
-def mutants(original: ModuleType) -> Iterator[Mutant]:
-    """Give every mutant of a module that can be loaded at all."""
+@cache
+def mutants(original: ModuleType) -> tuple[Mutant, ...]:
+    """Give every mutant of a module that can be loaded at all, by name."""
+    return tuple(sorted(_mutants(original), key=lambda mutant: mutant.name))
+
+
+def _mutants(original: ModuleType) -> Iterator[Mutant]:
     assert original.__file__
     source = Path(original.__file__).read_text("utf-8")
     for target in range(1000):
@@ -206,7 +213,7 @@ def test_the_worlds_fold_to_what_recounting_gives() -> None:
 @pytest.mark.parametrize("part", range(3))
 def test_every_slip_in_the_fold_is_noticed(part: int) -> None:
     """No comparison, sign, number, connective or call can be wrong without a world that differs."""
-    whole = sorted(mutants(domain.fold), key=lambda mutant: mutant.name)
+    whole = mutants(domain.fold)
 
     unnoticed = [m.name for m in whole[part::3] if survives(m.module, domain.fold_material) and not _equal(m)]
 
@@ -216,7 +223,7 @@ def test_every_slip_in_the_fold_is_noticed(part: int) -> None:
 
 def test_every_slip_in_telling_reports_apart_is_noticed() -> None:
     """The same for what decides whether a report of a message counts."""
-    whole = list(mutants(domain.fold_material))
+    whole = mutants(domain.fold_material)
 
     unnoticed = [m.name for m in whole if survives(domain.fold, m.module) and not _equal(m)]
 

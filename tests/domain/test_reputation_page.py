@@ -13,6 +13,7 @@ from docs.simulation.page import DOCS, MARK, SEEDS, Compared, compared, further_
 from domain.words import CooldownReason
 from tests.domain.fold_oracle import Oracle, World
 
+pytestmark = pytest.mark.slow
 COMMITTED = (DOCS / "reputation.md").read_text("utf-8")
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from tests.e2e.sidecars import Sidecar, sidecar, until
 
-pytestmark = pytest.mark.xdist_group("broken_exchanges")  # one sidecar for all of them
 BODY = b'{"to": "5511900000001", "text": "hello"}'
 CONTENT = b'{"success":true,"data":{"message_id":"3EB0","status":"sent"}}'
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(CONTENT)

@@ -12,7 +12,6 @@ import zstandard
 
 from tests.e2e.sidecars import Answer, Seen, World, until, world
 
-pytestmark = pytest.mark.xdist_group("encodings")  # one sidecar for all of them
 JSON = "application/json"
 
 

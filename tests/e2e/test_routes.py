@@ -14,7 +14,6 @@ import trustme
 
 from tests.e2e.sidecars import Answer, Origin, Seen, Sidecar, origin, sidecar, until
 
-pytestmark = pytest.mark.xdist_group("routes")  # one sidecar for all of them
 SEND = json.dumps({"to": "5511900000001", "text": "x"}).encode()
 SECRET = "a-shared-secret-of-callbacks"
 HELD_MAX = 2048

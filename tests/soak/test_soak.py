@@ -7,7 +7,7 @@ import pytest
 
 from tests.soak.run import Plan, Soak
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("soak")]
+pytestmark = pytest.mark.slow
 SHORT = Plan(seconds=8, phase_seconds=0.8, connections=4, slow=60, opened=300, instances=400, bombs=6)
 
 

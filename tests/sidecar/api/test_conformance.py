@@ -14,7 +14,14 @@ from urllib.parse import quote
 import pytest
 import schemathesis
 from schemathesis import Case
-from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.config import (
+    CoveragePhaseConfig,
+    GenerationConfig,
+    PhasesConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     ignored_auth,
@@ -53,11 +60,13 @@ def strict_document() -> dict[str, Any]:
     return described
 
 
-def _schema() -> Any:
+def _schema(*, coverage: bool) -> Any:
+    """Give the schema; `coverage` adds requests for each border and each missing or foreign part."""
     generation = GenerationConfig(
         max_examples=EXAMPLES, deterministic=True, no_shrink=True, database="none", unique_inputs=True
     )
-    project = ProjectConfig(base_url="http://127.0.0.1", generation=generation)
+    phases = PhasesConfig(coverage=CoveragePhaseConfig(enabled=coverage))
+    project = ProjectConfig(base_url="http://127.0.0.1", generation=generation, phases=phases)
     config = SchemathesisConfig(projects=ProjectsConfig(default=project))
     made = schemathesis.openapi.from_dict(strict_document(), config=config).exclude(path=ENDLESS)
     made.hook(map_body)
@@ -77,7 +86,9 @@ def map_body(_: Any, body: Any) -> Any:
             return body
 
 
-SCHEMA: Final = _schema()
+SCHEMA: Final = _schema(coverage=True)
+GUARDED: Final = _schema(coverage=False)
+"""Whether the token is asked for is no matter of a parameter's borders, and SCHEMA has been there."""
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +146,7 @@ def test_every_answer_is_the_described_one(case: Case[Any], fleet: Fleet, local:
     _check_known(case, fleet, local, {}, next(TURN))
 
 
-@SCHEMA.parametrize()  # type: ignore[untyped-decorator]  # made by a schema whose type is not told
+@GUARDED.parametrize()  # type: ignore[untyped-decorator]  # made by a schema whose type is not told
 def test_with_a_token_nothing_answers_without_it(case: Case[Any], fleet: Fleet, guarded: Admin) -> None:
     """A guarded operation refuses callers with no token or a wrong one; with the token it is as described."""
     response = case.call(base_url=guarded.base, headers=BEARER)

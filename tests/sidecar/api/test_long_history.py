@@ -24,7 +24,7 @@ FORMS: Final = {"application/x-ndjson": 0, "text/csv": 1}
 """Lines of a download besides its signals."""
 CHUNK: Final = 1 << 20
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("long-history")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pytest
 
@@ -34,52 +34,67 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 TOKEN = "correct horse battery staple"
 MINUTE = 60_000
+LISTEN_AGAIN_MS = 5000
+"""How long the page waits after a refusal: `LISTEN_AGAIN` of its script."""
 Story = Callable[[Any, Admin], Awaitable[None]]
 
 
-def browse(story: Story, store: SignalStore, *, refused: int = 0, **parts: Any) -> None:
-    """Run a story with an open, empty browser tab; a console error or a request elsewhere fails it.
+class Browse(Protocol):
+    """Runs a story with an open, empty browser tab; a console error or a request elsewhere fails it.
 
     Chromium writes a console line for each 4xx and 5xx: those of routes this sidecar does not have, and as
     many refusals as the story provokes, are expected.
     """
 
-    async def run() -> None:
-        async with (
-            asyncio.timeout(60),
-            admin(store, **({"clock": clock.now_ms} | parts)) as api,
-            _tab(api, refused) as tab,
-        ):
-            await story(tab, api)
+    def __call__(self, story: Story, store: SignalStore, *, refused: int = 0, **parts: Any) -> None: ...
 
-    asyncio.run(run())
+
+@pytest.fixture(scope="module")
+def browse() -> Iterator[Browse]:
+    """One Chromium for all stories; each gets a context of its own: cookies, storage, cache."""
+    with asyncio.Runner() as runner:
+        tool = runner.run(playwright.async_playwright().start())
+        browser = runner.run(tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]))
+
+        def browse(story: Story, store: SignalStore, *, refused: int = 0, **parts: Any) -> None:
+            async def told() -> None:
+                async with (
+                    asyncio.timeout(60),
+                    admin(store, **({"clock": clock.now_ms} | parts)) as api,
+                    _tab(browser, api, refused) as tab,
+                ):
+                    await story(tab, api)
+
+            runner.run(told())
+
+        yield browse
+        runner.run(browser.close())
+        runner.run(tool.stop())
 
 
 @asynccontextmanager
-async def _tab(api: Admin, refused: int) -> AsyncIterator[Any]:
+async def _tab(browser: Any, api: Admin, refused: int) -> AsyncIterator[Any]:
     wrong: list[str] = []
     refusals: list[str] = []
-    async with playwright.async_playwright() as tool:
-        browser = await tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = await browser.new_page(viewport={"width": 1300, "height": 900})
+
+    def heard(message: Any) -> None:
+        where = str(message.location)
+        if message.type not in ("error", "warning") or "reputation" in where or "decisions" in where:
+            return
+        expected = any(status in message.text for status in ("401", "429", "503"))
+        (refusals if expected else wrong).append(f"console: {message.text}")
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith((api.base, "data:", "blob:")):
+            wrong.append(f"request: {request.url}")
+
+    async with await browser.new_context(viewport={"width": 1300, "height": 900}) as context:
+        tab = await context.new_page()
         tab.set_default_timeout(10_000)
-
-        def heard(message: Any) -> None:
-            where = str(message.location)
-            if message.type not in ("error", "warning") or "reputation" in where or "decisions" in where:
-                return
-            expected = any(status in message.text for status in ("401", "429", "503"))
-            (refusals if expected else wrong).append(f"console: {message.text}")
-
-        def asked(request: Any) -> None:
-            if not request.url.startswith((api.base, "data:", "blob:")):
-                wrong.append(f"request: {request.url}")
-
         tab.on("console", heard)
         tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         tab.on("request", asked)
         yield tab
-        await browser.close()
     assert not wrong
     assert len(refusals) <= refused * 2
 
@@ -124,7 +139,7 @@ def some_signals(count: int = 40) -> list[RecordedSignal]:
     ]
 
 
-def test_the_page_shows_what_the_api_says() -> None:
+def test_the_page_shows_what_the_api_says(browse: Browse) -> None:
     """Instances in order of need, the state of the chosen one, and its signals, newest first."""
     store = ListStore(
         some_signals(),
@@ -154,7 +169,7 @@ def test_the_page_shows_what_the_api_says() -> None:
     browse(story, store)
 
 
-def test_filters_zoom_and_address_go_together() -> None:
+def test_filters_zoom_and_address_go_together(browse: Browse) -> None:
     """A filter narrows, the keyboard and a drag zoom, and the address brings the same view back."""
     store = ListStore(some_signals(), instances=[summary("sales-1")])
     failed = sum(row.type is SignalType.MESSAGE_FAILED for row in store.rows)
@@ -192,7 +207,7 @@ def test_filters_zoom_and_address_go_together() -> None:
     browse(story, store)
 
 
-def test_it_zooms_from_a_month_to_a_second() -> None:
+def test_it_zooms_from_a_month_to_a_second(browse: Browse) -> None:
     """Presets go out to 30 days; plus goes in to one second, where milliseconds are labelled."""
     at = clock.now_ms() - 10 * 24 * 60 * MINUTE
     store = ListStore([recorded_signal(1, at), recorded_signal(2, at + 300)], instances=[summary("sales-1")])
@@ -212,7 +227,7 @@ def test_it_zooms_from_a_month_to_a_second() -> None:
     browse(story, store)
 
 
-def test_gaps_and_signals_open_their_facts() -> None:
+def test_gaps_and_signals_open_their_facts(browse: Browse) -> None:
     """A click in a lane shows the signal's fields, a click on a gap says how many facts were lost."""
     now = clock.now_ms()
     rows = [recorded_signal(1, now - 30 * MINUTE, SignalType.MESSAGE_FAILED, context={"code": "131049"})]
@@ -234,7 +249,7 @@ def test_gaps_and_signals_open_their_facts() -> None:
     browse(story, store)
 
 
-def test_a_cooldown_is_explained_by_numbers_and_its_decision_replays() -> None:
+def test_a_cooldown_is_explained_by_numbers_and_its_decision_replays(browse: Browse) -> None:
     """The state names rule, threshold and observed number; a decision opens its evidence and replays."""
     fleet = Fleet()
     decision = fleet.evaluated[0].decisions[-1]
@@ -262,7 +277,7 @@ def test_a_cooldown_is_explained_by_numbers_and_its_decision_replays() -> None:
     browse(story, fleet.store, clock=lambda: NOW, evaluation=fleet.part)
 
 
-def test_it_follows_live_and_stops_when_asked() -> None:
+def test_it_follows_live_and_stops_when_asked(browse: Browse) -> None:
     """What is recorded appears by itself; an instance that is not looked at does not."""
     hub = Hub()
     store = ListStore(some_signals(3), instances=[summary("sales-1"), summary("other")])
@@ -283,25 +298,34 @@ def test_it_follows_live_and_stops_when_asked() -> None:
     browse(story, store, hub=hub)
 
 
-def test_it_listens_again_after_a_refusal_and_misses_nothing() -> None:
+def test_it_listens_again_after_a_refusal_and_misses_nothing(browse: Browse) -> None:
     """With every stream taken the page says so; when one is free it listens and shows what came meanwhile."""
     hub = Hub(streams_max=1)
     store = ListStore(some_signals(3), instances=[summary("sales-1")])
 
     async def story(tab: Any, api: Admin) -> None:
+        await tab.clock.install()
         async with api.http.get(f"{api.base}/v1/stream"):
             await until(lambda: len(hub) == 1)
             await opened(tab, api, "#instance=sales-1&last=3600000")
             await tab.wait_for_selector("#live-lost:visible")
             store.rows.append(recorded_signal(4, clock.now_ms()))
-        await until(lambda: hub.refused > 0 and len(hub) == 1)
+
+        def free() -> bool:
+            """Publish what came: a stream whose listener is gone ends with the first write that fails."""
+            hub.publish(store.rows[-1:])
+            return hub.refused > 0 and len(hub) == 0
+
+        await until(free)
+        await tab.clock.fast_forward(LISTEN_AGAIN_MS)
+        await until(lambda: len(hub) == 1)
         await becomes(tab, "document.querySelectorAll('#rows tr').length === 4")
         assert await tab.locator("#live-lost").is_hidden()
 
     browse(story, store, hub=hub, refused=9)
 
 
-def test_an_export_holds_what_is_shown() -> None:
+def test_an_export_holds_what_is_shown(browse: Browse) -> None:
     """CSV and NDJSON of the view, filters included, are the API's own."""
     store = ListStore(some_signals(), instances=[summary("sales-1")])
 
@@ -322,7 +346,7 @@ def test_an_export_holds_what_is_shown() -> None:
     browse(story, store)
 
 
-def test_the_token_opens_the_page_and_a_wrong_one_does_not() -> None:
+def test_the_token_opens_the_page_and_a_wrong_one_does_not(browse: Browse) -> None:
     """Without a session there is only the form; it says what went wrong, then lets in."""
     store = ListStore(some_signals(3), instances=[summary("sales-1")])
 
@@ -341,7 +365,7 @@ def test_the_token_opens_the_page_and_a_wrong_one_does_not() -> None:
     browse(story, store, refused=1, token=TOKEN)
 
 
-def test_trouble_is_said_and_can_be_tried_again() -> None:
+def test_trouble_is_said_and_can_be_tried_again(browse: Browse) -> None:
     """While the database is away the page says so; one press later it shows the signals."""
     store = ListStore(some_signals(5), instances=[summary("sales-1")])
 
@@ -358,7 +382,7 @@ def test_trouble_is_said_and_can_be_tried_again() -> None:
     browse(story, store, refused=4)
 
 
-def test_nothing_yet_is_said_and_an_id_cannot_pose_as_another() -> None:
+def test_nothing_yet_is_said_and_an_id_cannot_pose_as_another(browse: Browse) -> None:
     """Empty fleets, spans and filters have words of their own; hidden characters are shown."""
     sly = "sales\u202e1\u200b"
     store = ListStore([], instances=[])
@@ -384,7 +408,7 @@ def test_nothing_yet_is_said_and_an_id_cannot_pose_as_another() -> None:
     browse(story, store)
 
 
-def test_the_pointer_is_told_what_lies_under_it() -> None:
+def test_the_pointer_is_told_what_lies_under_it(browse: Browse) -> None:
     """The tip gives the time, how many of which kind, and what a gap lost."""
     now = clock.now_ms()
     rows = [recorded_signal(n, now - 30 * MINUTE + n, SignalType.MESSAGE_FAILED) for n in range(3)]
@@ -403,7 +427,7 @@ def test_the_pointer_is_told_what_lies_under_it() -> None:
     browse(story, store)
 
 
-def test_the_keyboard_is_enough() -> None:
+def test_the_keyboard_is_enough(browse: Browse) -> None:
     """Slash searches, arrows choose the instance, Enter opens a signal."""
     store = ListStore(some_signals(5), instances=[summary("alpha"), summary("sales-1"), summary("zulu")])
 
@@ -464,7 +488,7 @@ SCROLL = """async () => {
 
 
 @pytest.mark.slow
-def test_a_fleet_of_a_thousand_and_a_hundred_thousand_signals_stay_usable() -> None:
+def test_a_fleet_of_a_thousand_and_a_hundred_thousand_signals_stay_usable(browse: Browse) -> None:
     """All are listed and counted; a key, a turn of the wheel, a scroll are drawn soon; live stays quick."""
     now = clock.now_ms()
     rows = [
