@@ -136,14 +136,15 @@ _STATE_FAULT: Final = {
     BodyState.CUT: Fault.BODY_CUT,
     BodyState.UNDECODABLE: Fault.BODY_UNDECODABLE,
 }
-_RUN: Final = rb"(?<!\\)((?:\\\\)*)"
 _HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF_PAIRS: Final = (
-    re.compile(_RUN + _HIGH + rb"(?!" + _LOW + rb")"),
-    re.compile(_RUN + rb"(?<!" + _HIGH + rb")" + _LOW),
+    re.compile(_HIGH + rb"(?!" + _LOW + rb")"),
+    re.compile(_LOW[:3] + rb"(?<!" + _HIGH + rb"\\u)" + _LOW[3:]),
 )
-"""Escaped halves of surrogate pairs (RFC 8259 section 7); an even run of backslashes in front is text."""
+"""Escaped halves of surrogate pairs (RFC 8259 section 7). Plain bytes first: in 256 KiB that hold none `re`
+looks for a run of backslashes in front for 36 ms, for these for 0.4."""
+_BACKSLASH: Final = ord("\\")
 REPAIRS_MAX: Final = 1024
 """Halves replaced a body: a text is cut once, so more of them are no accident."""
 
@@ -177,10 +178,18 @@ def _second_look(decoder: msgspec.json.Decoder[T], data: bytes) -> T | Fault:
     """
     repaired = data.removeprefix(b"\xef\xbb\xbf")
     for half in _HALF_PAIRS:
-        repaired = half.sub(rb"\1\\ufffd", repaired, REPAIRS_MAX)
+        repaired = half.sub(_replacement, repaired, REPAIRS_MAX)
     if repaired == data:
         return Fault.BODY_UNREADABLE
     try:
         return decoder.decode(repaired)
     except (ValueError, RecursionError):
         return Fault.BODY_UNREADABLE
+
+
+def _replacement(half: re.Match[bytes]) -> bytes:
+    """Give what stands for half a pair; behind an odd run of backslashes it is text, and stays."""
+    at = run = half.start()
+    while run and half.string[run - 1] == _BACKSLASH:
+        run -= 1
+    return half[0] if (at - run) % 2 else rb"\ufffd"
