@@ -33,6 +33,10 @@ run: $(READY) ## the sidecar for your own gateway: PROVIDER_URL=... [DISPATCHER_
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+coverage: $(READY) ## every line and branch of the domain is taken by its own tests
+	@$(BIN)/python -m coverage run -m pytest -q --hypothesis-seed=0 -m "not slow" --ignore tests/domain/test_fold_mutants.py tests/domain tests/vectors $(ARGS)
+	@$(BIN)/python -m coverage report
+
 vectors: $(READY) ## run recorded rule cases: DIR=... (default: those of the tests)
 	@$(BIN)/python -m tests.vectors $(if $(DIR),"$(DIR)")
 
@@ -46,7 +50,8 @@ bench-tools: ## install the proxies to compare with that need an environment of 
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 
-dashboards: $(READY) ## renew the boards, check rules, alerts and boards (promtool comes with Debian's prometheus)
+dashboards: $(READY) ## renew and check boards, rules, alerts: [RUNBOOKS_URL=...] (promtool comes with Debian's prometheus)
+	@$(if $(RUNBOOKS_URL),$(BIN)/python -m dashboards.runbook_address "$(RUNBOOKS_URL)")
 	@$(BIN)/python -m dashboards.grafana
 	@$(BIN)/python deploy/kubernetes/print_rules.py > deploy/kubernetes/rules.yml
 	@promtool check rules --lint-fatal dashboards/prometheus/rules.yml dashboards/prometheus/alerts.yml
@@ -110,4 +115,4 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra postgres --extra otlp-grpc --extra parquet --group dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements/bench.in -o requirements/bench.txt
 
-.PHONY: help setup demo run test vectors fixtures bench bench-tools dashboards native chaos compiled conformance soak package docs reputation lint format lock
+.PHONY: help setup demo run test coverage vectors fixtures bench bench-tools dashboards native chaos compiled conformance soak package docs reputation lint format lock

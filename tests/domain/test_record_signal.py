@@ -263,6 +263,17 @@ def test_an_alias_is_replaced_by_the_name_seen_with_it(together: bool) -> None:
     assert [row.seq for row in rows] == [1, 2]
 
 
+def test_an_alias_learned_later_leaves_the_connection_as_it_is() -> None:
+    """A name beside a message says nothing of how the instance is connected."""
+    bench = Bench()
+    bench.run(exchange(fact(SignalType.CONNECTION_DISCONNECTED, T, source=Source.PROVIDER)))
+    bench.run(exchange(fact(SignalType.MESSAGE_READ, T + 1, "a", alias="uuid-1")))
+
+    [head] = bench.store.instances(None, 5)
+
+    assert (head.connection, head.last_signal_at) == (Connection.DISCONNECTED, T + 1)
+
+
 def test_an_unknown_alias_stays_an_instance_of_its_own() -> None:
     """Nothing is guessed about a name never seen with another."""
     bench = Bench()

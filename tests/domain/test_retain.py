@@ -59,6 +59,30 @@ def test_retention_that_is_told_to_end_ends_between_two_steps(steps: int) -> Non
     assert drop(START + 3 + DAY) == 3 - gone
 
 
+class Fragmented(InMemoryStore):
+    """A store whose file shrinks by a bounded piece a call."""
+
+    pieces = 3
+
+    def give_back(self) -> bool:
+        """Give one piece back; tell whether there is another."""
+        self.pieces -= 1
+        return self.pieces > 0
+
+
+@pytest.mark.parametrize(("steps", "left"), [(9, 0), (1, 2)])
+def test_room_is_given_back_piece_by_piece_until_none_is_left_or_it_is_told_to_end(
+    steps: int, left: int
+) -> None:
+    """A store that was large does not hold up the end of its sidecar."""
+    store = Fragmented()
+    asked = iter(range(1, 100))
+
+    DropPastRetention(store, SETTING, 1)(START + DAY, lambda: next(asked) < steps)
+
+    assert store.pieces == left
+
+
 @given(worlds(actions=False), st.integers(0, 7_200_000))
 @settings(max_examples=60, deadline=None)
 def test_the_reputation_is_the_same_after_old_facts_are_gone(world: World, after_ms: Millis) -> None:
