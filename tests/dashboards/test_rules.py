@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from dashboards.runbook_address import FILES, addressed
+from dashboards.runbook_address import main as name_address
 from sidecar.cli.app import app
 from sidecar.cli.journal import ACTIONS
 from sidecar.settings import options
@@ -70,7 +72,7 @@ def test_an_alert_is_complete(alert: queries.Alert) -> None:
     assert re.fullmatch(r"\d+m", alert.field("for"))
     assert alert.field("summary").endswith(".")
     assert alert.field("description").endswith(".")
-    assert alert.field("runbook_url").endswith(f"/runbooks/{alert.name}.md")
+    assert re.fullmatch(rf"https?://\S+/{alert.name}\.md", alert.field("runbook_url"))
 
 
 @each_alert
@@ -153,6 +155,31 @@ def test_a_description_names_what_the_alert_is_about(alert: queries.Alert) -> No
     for subject in ("instance_id", "instance"):
         if f"$labels.{subject} " in alert.field("summary"):
             assert f"$labels.{subject} " in alert.field("description")
+
+
+def test_every_runbook_stands_below_one_address_and_that_can_be_named() -> None:
+    """`make dashboards RUNBOOKS_URL=...` reaches each link of the alerts and of what is expected of them."""
+    links = {alert.field("runbook_url").rpartition("/")[0] for alert in ALERTS}
+    assert len(links) == 1
+    [before] = links
+
+    for file in FILES:
+        text = file.read_text("utf-8")
+        moved = addressed(text, "https://wiki.test/sidecar/")
+        assert moved.count("https://wiki.test/sidecar/Reputation") == text.count(f"{before}/Reputation")
+        assert before not in moved
+        assert addressed(moved, before) == text
+
+
+@pytest.mark.parametrize("address", ["", "wiki.test", "ftp://wiki.test", "https://wiki.test/a b"])
+def test_an_address_no_browser_opens_is_refused(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is rewritten; the message says what is expected."""
+    monkeypatch.setattr("sys.argv", ["runbook_address", address])
+
+    assert name_address() == 2
+    assert "RUNBOOKS_URL=https://" in capsys.readouterr().err
 
 
 def test_no_runbook_is_left_over() -> None:
