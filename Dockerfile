@@ -4,12 +4,15 @@ ARG PYTHON=3.13.9-slim-bookworm
 FROM python:${PYTHON} AS build
 # The repository is not here to tell it; `git describe --tags` does, without the v.
 ARG VERSION=0.1.0
+# `git rev-parse --short=12 HEAD`; reputation_build_info shows it.
+ARG REVISION=image
 # 0 leaves the hot path to the interpreter (docs/adr/0021).
 ARG COMPILED=1
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION}
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} \
+    BUILD_REVISION=${REVISION}
 WORKDIR /build
 COPY requirements/run.txt requirements/build.txt requirements/
 RUN python -m venv /opt/sidecar \

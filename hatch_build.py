@@ -1,25 +1,41 @@
-"""The build's one option: `SIDECAR_COMPILED=1` compiles the hot path ahead of time into the wheel.
+"""What a build adds: the commit it was made from, and, where asked, the hot path compiled ahead of time.
 
-Which modules, `pyproject.toml` lists; why, and what may be in the list, docs/adr/0021 tells. Without the
+The commit stands in `sidecar/revision.txt`, which `reputation_build_info` shows: told by `BUILD_REVISION` where
+there is no repository (the container image), else read from it, else brought along by a source archive.
+
+`SIDECAR_COMPILED=1` compiles into the wheel. Which modules, `pyproject.toml` lists; why, and what may be in the list, docs/adr/0021 tells. Without the
 option a wheel holds Python alone and fits every platform. Compiled modules stand beside their sources, which
 are imported where the extension does not fit the interpreter.
 """
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CompiledHotPath(BuildHookInterface[Any]):
-    """Adds the compiled modules to a wheel that is asked to have them."""
+REVISION: Final = "sidecar/revision.txt"
+
+
+class SidecarBuild(BuildHookInterface[Any]):
+    """Adds what the sources alone do not hold; an editable installation is nothing but they."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and give the wheel the tag of this interpreter and platform."""
-        if os.environ.get("SIDECAR_COMPILED") != "1" or version == "editable":
+        """Add the commit, and the compiled modules to a wheel that is asked to have them."""
+        if version == "editable":
             return
+        if revision := _revision(Path(self.root)):
+            told = Path(tempfile.mkdtemp(prefix="sidecar-revision-")) / "revision.txt"
+            told.write_text(f"{revision}\n", "ascii")
+            build_data["force_include"][str(told)] = REVISION
+        if self.target_name == "wheel" and os.environ.get("SIDECAR_COMPILED") == "1":
+            self._compile(build_data)
+
+    def _compile(self, build_data: dict[str, Any]) -> None:
+        """Compile, and give the wheel the tag of this interpreter and platform."""
         root = Path(self.root)
         names = sorted(
             path.relative_to(root).as_posix()
@@ -31,6 +47,17 @@ class CompiledHotPath(BuildHookInterface[Any]):
             build_data["force_include"][str(path)] = path.relative_to(built / "lib").as_posix()
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
+
+
+def _revision(root: Path) -> str:
+    """Give the commit, empty where nobody knows it."""
+    if told := os.environ.get("BUILD_REVISION", "").strip():
+        return told
+    if (root / ".git").exists():
+        command = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    kept = root / REVISION
+    return kept.read_text("ascii").strip() if kept.exists() else ""
 
 
 def _compiled(root: Path, names: list[str], built: Path) -> Path:

@@ -8,12 +8,18 @@
 """
 
 __version__: str
+__revision__: str
 
 
 def __getattr__(name: str) -> str:
-    """Give `__version__`, which comes from the tag that was built; read when asked for."""
+    """Give `__version__` and `__revision__`: tag and commit of the build; read when asked for."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - most commands need no version
 
         return version("reputation-sidecar")
+    if name == "__revision__":
+        from importlib.resources import files  # noqa: PLC0415 - as above
+
+        built = files(__name__) / "revision.txt"  # put into a package by hatch_build.py
+        return built.read_text("ascii").strip() if built.is_file() else "checkout"
     raise AttributeError(name)

@@ -213,7 +213,11 @@ WORKERS: Final = _gauge("reputation_workers", "", "Wire workers that are alive."
 SIDECAR_EVENTS: Final = _counter(
     "reputation_sidecar_events", "event", "The sidecar's own events, see the event catalogue."
 )
-BUILD_INFO: Final = _gauge("reputation_build_info", "version revision python_version store", "Always 1.")
+BUILD_INFO: Final = _gauge(
+    "reputation_build_info",
+    "version revision python_version store",
+    "Always 1; revision is the commit a package was built from, or `checkout`.",
+)
 
 CATALOGUE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Definition))
 """All of them, in the order of this file."""

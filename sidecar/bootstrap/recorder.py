@@ -24,7 +24,7 @@ from exporters.log import LogSink
 from exporters.prometheus.inputs import BuildInfo, QueueGauges, ScrapeInputs
 from exporters.prometheus.metrics import Metrics
 from exporters.sql.store import SqlStore
-from sidecar import __version__, telemetry
+from sidecar import __revision__, __version__, telemetry
 from sidecar.addresses import parse_address
 from sidecar.api import AdminParts, Hub, make_app, refusals
 from sidecar.api.parts import Evaluation, Posting
@@ -192,7 +192,7 @@ class _Builder:
                 events=telemetry.counts,
                 api_refusals=lambda: refusals(self._app) if self._app is not None else {},
             ),
-            BuildInfo(__version__, "", platform.python_version(), store),
+            BuildInfo(__version__, __revision__, platform.python_version(), store),
             now=now_ms,
             lock=self._recorder.lock,
             max_instance_series=settings.max_instance_series,

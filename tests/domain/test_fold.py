@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.fact import Fact
 from domain.fold import fold
 from domain.fold_material import Entry, Material, entries_of, reports_of
 from domain.fold_state import INITIAL, KEPT_MAX, FoldState, Setting, from_text, keep, thinned, to_text
-from domain.words import Millis
+from domain.words import Millis, SignalType, Source
 from tests.domain.fold_oracle import Oracle, World
 from tests.domain.worlds import START, WINDOW, dates, worlds
 
@@ -48,6 +49,25 @@ def test_the_fold_equals_a_recount_at_every_step(world: World, until: Millis) ->
 def test_the_fold_equals_a_recount_with_the_latency_switch_on(world: World) -> None:
     """A message's latency stays in the mean as long as any of its reports is in the window."""
     assert fold(INITIAL, material(world, -1, FAR), FAR, SETTING).state == Oracle(world).run(FAR)
+
+
+def test_a_message_told_twice_keeps_its_latency_in_the_mean_until_its_last_report_leaves() -> None:
+    """The first report goes and the second, later one gives the latency; then both are gone."""
+    kind, later = SignalType.MESSAGE_DELIVERED, START + 60_000
+    facts = [
+        Fact("i-1", f"{at}", 0, kind, source, at, message, is_group=False, latency_ms=None)
+        for message, at, source in (
+            ("twice", START, Source.WEBHOOK),
+            ("twice", later, Source.DISPATCH),
+            ("once", later, Source.WEBHOOK),
+        )
+    ]
+    world = World(facts, (), WINDOW, {"twice": START - 2_000, "once": START})
+
+    for until in (START, later, START + WINDOW, START + WINDOW + 1, later + WINDOW, later + WINDOW + 1):
+        state = fold(INITIAL, material(world, -1, until), until, SETTING).state
+        assert state == Oracle(world).run(until)
+        assert moved(world, fold(INITIAL, material(world, -1, START), START, SETTING).state, until) == state
 
 
 @given(worlds(), st.lists(dates(), max_size=8))

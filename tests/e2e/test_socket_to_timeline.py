@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,12 @@ def callback(event: str, **data: Any) -> bytes:
     ).encode()
 
 
+@cache
 def delivered() -> bytes:
-    """A receipt of the message, dated ten minutes from now, as a gateway's clock may well be."""
-    at = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()  # noqa: TID251 - the gateway's own clock
+    """A receipt of the message, dated an hour from now, as a gateway's clock may well be."""
+    at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()  # noqa: TID251 - the gateway's own clock
     chat = "5511900000001@s.whatsapp.net"
     return callback("message.ack", message_id="3EB0A1", status="delivered", timestamp=at, **{"from": chat})
-
-
-DELIVERED = delivered()
 
 
 def walk(running: Sidecar) -> None:
@@ -58,7 +57,7 @@ def walk(running: Sidecar) -> None:
     assert (answer.status, answer.headers["Server"]) == (200, "TurboZap")
     assert json.loads(answer.body)["data"]["message_id"] == "3EB0A1"
     for _ in range(2):  # the provider delivers the receipt twice, as its retries do
-        assert running.request("webhook", "POST", "/hook", DELIVERED, JSON).status == 202
+        assert running.request("webhook", "POST", "/hook", delivered(), JSON).status == 202
     running.settled(exchanges=3)
 
 
@@ -78,7 +77,7 @@ def test_traffic_becomes_a_timeline_and_neither_end_notices(mode: tuple[str, ...
     request = gateway.seen[0]
     assert (request.method, request.target, request.body) == ("POST", "/base/message/vendas-01/text", SEND)
     assert ("X-API-Key", "tz-secret-key") in request.headers
-    assert [seen.body for seen in dispatcher.seen] == [DELIVERED, DELIVERED]
+    assert [seen.body for seen in dispatcher.seen] == [delivered()] * 2
     assert [(s["type"], s["source"]) for s in signals] == [
         ("MESSAGE_SENT", "DISPATCH"),
         ("SEND_LATENCY_OBSERVED", "DISPATCH"),
@@ -100,7 +99,7 @@ def test_the_ledger_balances_and_each_signal_is_one_log_line(mode: tuple[str, ..
         running.request("dispatch", "POST", "/message/vendas-01/text", SEND, JSON)
         running.request("dispatch", "POST", "/message//text", SEND, JSON)
         for _ in range(3):
-            running.request("webhook", "POST", "/hook", DELIVERED, JSON)
+            running.request("webhook", "POST", "/hook", delivered(), JSON)
         running.settled(exchanges=5)
         observed = running.total("reputation_signals_observed_total")
         recorded = running.total("reputation_signals_total")
@@ -120,7 +119,7 @@ def test_nothing_sensitive_leaves(mode: tuple[str, ...], tmp_path: Path) -> None
     with world(tmp_path, *mode, gateway=provider) as (_, running, _):
         for target in ("/message/vendas-01/text", "/message/vendas-01/nothing"):
             running.request("dispatch", "POST", target, SEND, JSON)
-        running.request("webhook", "POST", "/hook", DELIVERED, JSON)
+        running.request("webhook", "POST", "/hook", delivered(), JSON)
         running.settled(exchanges=3)
         shown = [
             running.request("admin", "GET", target).body

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import sidecar
 from tests.test_docs import ROOT
 
 pytestmark = pytest.mark.slow
@@ -80,6 +81,27 @@ def test_the_version_is_that_of_the_build(built: tuple[Path, Path], installed: P
 
     assert built[0].name.startswith(f"reputation_sidecar-{said}-")
     assert built[1].name == f"reputation_sidecar-{said}.tar.gz"
+
+
+def test_the_revision_is_the_commit_that_was_built(
+    built: tuple[Path, Path], installed: Path, tmp_path: Path
+) -> None:
+    """What runs can be found in the history: told to the build, or read from the repository."""
+    said = run(
+        installed / "bin/python", "-I", "-c", "import sidecar; print(sidecar.__revision__)", cwd=tmp_path
+    )
+    told = tmp_path / "told"
+    with tarfile.open(built[1]) as archive:
+        archive.extractall(told, filter="data")
+    command = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", told)
+    run(*command, cwd=next(told.iterdir()), BUILD_REVISION="0123456789ab")
+    again = zipfile.ZipFile(next(told.glob("*.whl"))).read("sidecar/revision.txt")
+
+    assert said == (
+        run("git", "rev-parse", "--short=12", "HEAD", cwd=ROOT) if (ROOT / ".git").exists() else said
+    )
+    assert again == b"0123456789ab\n"
+    assert sidecar.__revision__ == "checkout"
 
 
 def test_the_wheel_holds_code_types_licence_and_data_and_no_tests(built: tuple[Path, Path]) -> None:
