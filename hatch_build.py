@@ -1,11 +1,12 @@
 """What a build adds: the commit it was made from, and, where asked, the hot path compiled ahead of time.
 
-The commit stands in `sidecar/revision.txt`, which `reputation_build_info` shows: told by `BUILD_REVISION` where
-there is no repository (the container image), else read from it, else brought along by a source archive.
+The commit stands in `sidecar/revision.txt`, for `reputation_build_info`: told by `BUILD_REVISION` where there
+is no repository (the container image), else read from it, else brought along by a source archive.
 
-`SIDECAR_COMPILED=1` compiles into the wheel. Which modules, `pyproject.toml` lists; why, and what may be in the list, docs/adr/0021 tells. Without the
-option a wheel holds Python alone and fits every platform. Compiled modules stand beside their sources, which
-are imported where the extension does not fit the interpreter.
+`SIDECAR_COMPILED=1` compiles into the wheel. Which modules, `pyproject.toml` lists; why, and what may be in
+the list, docs/adr/0021 tells. Without the option a wheel holds Python alone and fits every platform.
+Compiled modules stand beside their sources, which are imported where the extension does not fit the
+interpreter.
 """
 
 import os
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-
 
 REVISION: Final = "sidecar/revision.txt"
 

@@ -134,7 +134,7 @@ def test_decisions_tell_what_they_owe(path: Path) -> None:
 
     assert re.match(
         rf"# {path.name[:4]}\. .+\n\nStatus: accepted, \d{{4}}-\d\d-\d\d"
-        r"(\. (Supersedes|Superseded by|Adds to) \d{4}(, \d{4}-\d\d-\d\d)?\.)*\n",
+        r"\.?( (Supersedes|Superseded by|Adds to) \d{4}(, \d{4}-\d\d-\d\d)?\.)*\n",
         text,
     )
     assert headings[:5] == [
