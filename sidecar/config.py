@@ -111,9 +111,10 @@ def _from_file(path: str | None, known: Mapping[str, Option], faults: list[Fault
         text = _read_bounded(Path(path), CONFIG_FILE_MAX_BYTES)
         content = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        faults.append(
-            Fault("--config", path, f"cannot be read as TOML ({_why(error)}); name an existing file")
+        remedy = (
+            "correct it there" if isinstance(error, tomllib.TOMLDecodeError) else "name a readable TOML file"
         )
+        faults.append(Fault("--config", path, f"cannot be read as TOML ({_why(error)}); {remedy}"))
         return {}
     faults.extend(
         Fault(name, "", f"is no setting; remove it from {path} or correct its spelling")

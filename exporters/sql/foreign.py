@@ -1,5 +1,6 @@
 """A `reputation_signal` table of another program, read and nothing else: the reference's, or a sidecar's."""
 
+import errno
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -37,10 +38,11 @@ class ForeignTable:
         """Look at the table; give the columns it lacks, empty when it can be read.
 
         Raises:
+            FileNotFoundError: there is no SQLite file of that name.
             StoreUnavailable: the database did not answer.
         """
         if self._url.get_backend_name() == "sqlite" and not sqlite_path(self._url).is_file():
-            return list(NEEDED)
+            raise FileNotFoundError(errno.ENOENT, "no such file", str(sqlite_path(self._url)))
         with available(), self._engine.connect() as connection:
             found = inspect(connection)
             if not found.has_table(TABLE):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select
 
 from domain.connection import shown
 from domain.recorded import Gap, InstanceSummary, Progress, RecordedSignal
@@ -28,7 +28,9 @@ STREAM_PAGE: Final = 1000
 """Rows of a streamed range held at once."""
 
 GAPS_MAX: Final = 10_000
-"""Gaps of one answer, the newest kept; one is written for each loss event, not for each fact."""
+"""Gaps of one answer, the newest; one is written for each loss event, not for each fact."""
+EARLIER_GAPS: Final = "earlier_gaps"
+"""Reason of the one gap that stands for all that an answer has no room for."""
 
 _TYPES: Final = {member.value: member for member in SignalType}
 _SEVERITIES: Final = {member.value: member for member in Severity}
@@ -107,18 +109,33 @@ class SqlReading:
             step = step._replace(after=page.next_key)
 
     def gaps(self, since: Millis, until: Millis, instance_id: str | None = None) -> list[Gap]:
-        """Give the gaps that overlap [since, until]: those without an instance, and the named instance's."""
+        """Give the gaps that overlap [since, until]: those without an instance, and the named instance's.
+
+        Beyond the newest `GAPS_MAX` the earlier ones are told as one, so that no loss goes untold.
+        """
         whose: ColumnElement[bool] = _G.instanceId.is_(None)
         if instance_id is not None:
             whose = or_(whose, _G.instanceId == instance_id)
+        wanted = and_(_G.until >= since, _G.since <= until, whose)
+        order = (_G.until, _G.key, _G.sidecarId)
         statement = (
-            select(_G.key, _G.since, _G.until, _G.reason, _G.lost, _G.instanceId)
-            .where(_G.until >= since, _G.since <= until, whose)
-            .order_by(_G.until.desc(), _G.key.desc())
-            .limit(GAPS_MAX)
+            select(_G.key, _G.since, _G.until, _G.reason, _G.lost, _G.instanceId, _G.sidecarId)
+            .where(wanted)
+            .order_by(*(column.desc() for column in order))
+            .limit(GAPS_MAX + 1)
         )
         with available(), self._engine.connect() as connection:
-            gaps = [Gap(*row) for row in connection.execute(statement)]
+            rows = connection.execute(statement).all()
+            gaps = [Gap(*row[:6]) for row in rows[:GAPS_MAX]]
+            if len(rows) > GAPS_MAX:
+                until, key, sidecar = (rows[GAPS_MAX - 1][index] for index in (2, 0, 6))
+                ties = or_(_G.key < key, and_(_G.key == key, _G.sidecarId < sidecar))
+                earlier = or_(_G.until < until, and_(_G.until == until, ties))
+                summed = select(func.min(_G.since), func.max(_G.until), func.sum(_G.lost)).where(
+                    wanted, earlier
+                )
+                first, final, lost = connection.execute(summed).one()
+                gaps.append(Gap(EARLIER_GAPS, first, final, EARLIER_GAPS, int(lost)))
         return sorted(gaps, key=lambda gap: (gap.since, gap.key))
 
     def instances(self, after: str | None, limit: int) -> list[InstanceSummary]:

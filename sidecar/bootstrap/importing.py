@@ -2,11 +2,13 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from domain.errors import StoreUnavailable
 from domain.evaluate_health import EvaluateInstanceHealth
 from domain.ingest_signal import IngestReputationSignal
 from domain.record_signal import RecordReputationSignal, Slice
@@ -15,7 +17,7 @@ from exporters.sql.engine import UnusableUrl
 from exporters.sql.foreign import ForeignTable
 from sidecar.api.posting import checked, exchange_of
 from sidecar.bootstrap.offline import kept_setting, open_store, redactor_for
-from sidecar.cli.errors import CONFIGURATION, FAILED, CommandFailed, complain
+from sidecar.cli.errors import CONFIGURATION, FAILED, UNREACHABLE, CommandFailed, complain
 from sidecar.cli.taking import Taken
 from sidecar.clock import now_ms
 from sidecar.providers import codes
@@ -71,13 +73,21 @@ def open_table(url: str) -> ForeignTable:
 
     Raises:
         CommandFailed: it cannot be read as one.
-        StoreUnavailable: the database did not answer.
     """
     try:
         table = ForeignTable(url)
     except UnusableUrl as error:
         raise CommandFailed(f"SOURCE: {error}", CONFIGURATION) from error
-    missing = table.open()
+    try:
+        missing = table.open()
+    except FileNotFoundError as error:
+        raise CommandFailed(
+            f"SOURCE: there is no file {error.filename}; sqlite:///relative and sqlite:////absolute name one",
+            CONFIGURATION,
+        ) from error
+    except StoreUnavailable as error:
+        table.close()
+        raise source_away(error) from error
     if missing:
         table.close()
         raise CommandFailed(
@@ -86,3 +96,24 @@ def open_table(url: str) -> ForeignTable:
             FAILED,
         )
     return table
+
+
+def table_rows(table: ForeignTable) -> Iterator[dict[str, Any]]:
+    """Give its rows.
+
+    Raises:
+        CommandFailed: the database there does not answer any more.
+    """
+    try:
+        yield from table.rows()
+    except StoreUnavailable as error:
+        raise source_away(error) from error
+
+
+def source_away(error: StoreUnavailable) -> CommandFailed:
+    """Say that it is the source which does not answer, not the store."""
+    return CommandFailed(
+        f"SOURCE cannot be read: {error}; see that this database runs, that the URL names it with a user who "
+        "may read it, then run the import again: it adds nothing twice",
+        UNREACHABLE,
+    )

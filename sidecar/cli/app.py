@@ -69,7 +69,7 @@ def check(config: ConfigFile = None, json: Json = False, *, flags: dict[str, Any
 
         return check_settings(flags, config, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 @app.command()
@@ -91,9 +91,13 @@ def demo(
     json: Json = False,
 ) -> None:
     """Run a simulated provider and dispatcher with the sidecar between them, and a live table."""
-    from sidecar.cli.demo import demonstrate  # noqa: PLC0415 - see the module's docstring
 
-    sys.exit(guarded(lambda: demonstrate(duration, seed, rate, data_dir, admin_listen, as_json=json)))
+    def body() -> int:
+        from sidecar.cli.demo import demonstrate  # noqa: PLC0415 - see the module's docstring
+
+        return demonstrate(duration, seed, rate, data_dir, admin_listen, as_json=json)
+
+    sys.exit(guarded(body, as_json=json))
 
 
 for _command in (*asking.COMMANDS, *keeping.COMMANDS):

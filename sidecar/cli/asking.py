@@ -21,7 +21,7 @@ def instances(
 
         return show_instances(Place(config, url, data_dir), as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def timeline(  # noqa: PLR0917 - typer takes an option a parameter
@@ -32,7 +32,10 @@ def timeline(  # noqa: PLR0917 - typer takes an option a parameter
     severity: Words = None,
     source: Words = None,
     message: Annotated[str | None, typer.Option("--message", help="id of one message")] = None,
-    limit: Annotated[int, typer.Option("--limit", help="most signals", min=1, max=100_000)] = 200,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", help="most signals; without it 200", min=1, max=100_000, metavar="N"),
+    ] = None,
     config: ConfigFile = None,
     url: Url = None,
     data_dir: DataDirectory = None,
@@ -46,13 +49,16 @@ def timeline(  # noqa: PLR0917 - typer takes an option a parameter
     """Print what happened to a number; by default in the last 30 minutes."""
 
     def body() -> int:
-        from sidecar.cli.questions import show_timeline, timeline_asked  # noqa: PLC0415 - as above
+        from sidecar.cli.questions import SHOWN, show_timeline, timeline_asked  # noqa: PLC0415 - as above
+
+        if follow:
+            refuse_together("--follow", {"--limit": limit, "--desc": descending, "--until": until})
 
         words = {"type": type_, "severity": severity, "source": source}
         asked = timeline_asked(instance, since, until, words, message, descending=descending)
-        return show_timeline(Place(config, url, data_dir), asked, limit, follow=follow, as_json=json)
+        return show_timeline(Place(config, url, data_dir), asked, limit or SHOWN, follow=follow, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def explain(
@@ -71,14 +77,16 @@ def explain(
 
         return explained(Place(config, url, data_dir), instance, at, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def decisions(
     instance: Instance,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", help="most decisions", min=1, max=100_000)] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", help="most decisions", min=1, max=100_000, metavar="N")
+    ] = 100,
     config: ConfigFile = None,
     url: Url = None,
     data_dir: DataDirectory = None,
@@ -92,7 +100,7 @@ def decisions(
 
         return show_decisions(Place(config, url, data_dir), instance, since, until, limit, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def replay(
@@ -129,7 +137,7 @@ def replay(
 
         return replayed(place, instance, since, until, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 COMMANDS = (instances, timeline, explain, decisions, replay)

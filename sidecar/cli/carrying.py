@@ -57,7 +57,7 @@ def export(
         wanted = Wanted(instance, output, format_, since, until, restart)
         return export_signals(place, wanted, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def import_(
@@ -81,7 +81,7 @@ def import_(
 
         return import_signals(Place(config, url, data_dir), source, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def verify(
@@ -100,7 +100,7 @@ def verify(
 
         return verify_bundle(Path(bundle), as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def forget(
@@ -122,7 +122,7 @@ def forget(
 
         return forgotten(Place(config, url, data_dir), instance, jid, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 COMMANDS: Final[dict[str, Callable[..., None]]] = {

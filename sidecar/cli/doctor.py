@@ -53,10 +53,11 @@ def examine(place: Place, *, as_json: bool) -> int:
         ]
         print_json({"healthy": all(one.status != "failed" for one in findings), "checks": shown})
     else:
+        width = max(14, *(len(one.check) for one in findings))
         for one in findings:
-            print_line(f"{one.status:<8} {one.check:<14} {one.detail}")
+            print_line(f"{one.status:<8} {one.check:<{width}} {one.detail}")
             if one.remedy:
-                print_line(f"{'':<8} {'':<14} -> {one.remedy}")
+                print_line(f"{'':<8} {'':<{width}} -> {one.remedy}")
     failed = [one.exit_status for one in findings if one.status == "failed"]
     return next((status for status in (CONFIGURATION, FAILED, UNREACHABLE) if status in failed), DONE)
 
@@ -78,9 +79,8 @@ def _findings(place: Place) -> Iterator[Finding]:
     yield from _directory(Path(settings.data_dir).absolute(), settings.journal_max_bytes)
     yield from _ports(settings)
     skews: list[int] = []
-    upstreams = {(route.upstream, route.upstream_ca_file) for route in settings.all_routes()}
-    for url, authorities in sorted(upstreams, key=str):
-        yield _upstream(url, authorities, skews)
+    for route in settings.all_routes():
+        yield _upstream(f"upstream {route.name}", route.upstream, route.upstream_ca_file, skews)
     yield _clock(skews)
     yield _database(settings)
     yield from _otlp()
@@ -132,7 +132,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"port {name}", "ok", f"{listen} is free")
 
 
-def _upstream(url: str, authorities: str | None, skews: list[int]) -> Finding:
+def _upstream(check: str, url: str, authorities: str | None, skews: list[int]) -> Finding:
     """Ask for the head of the base URL: any answer proves that it is reachable."""
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -146,19 +146,17 @@ def _upstream(url: str, authorities: str | None, skews: list[int]) -> Finding:
             connection = http.client.HTTPConnection(host, parts.port, timeout=CONNECT_SECONDS)
     except (OSError, ssl.SSLError) as error:
         detail = f"upstream_ca_file {authorities} cannot be used ({_why(error)})"
-        return Finding("upstream", "failed", detail, "name a readable PEM file of authorities", CONFIGURATION)
+        return Finding(check, "failed", detail, "name a readable PEM file of authorities", CONFIGURATION)
     try:
         connection.request("HEAD", parts.path or "/")
         response = connection.getresponse()
         if date := response.getheader("Date"):
             skews.append(now_ms() - round(parsedate_to_datetime(date).timestamp() * 1000))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Finding(
-            "upstream", "failed", f"{url} does not answer ({_why(error)})", _remedy(error), UNREACHABLE
-        )
+        return Finding(check, "failed", f"{url} does not answer ({_why(error)})", _remedy(error), UNREACHABLE)
     finally:
         connection.close()
-    return Finding("upstream", "ok", f"{url} answers (HTTP {response.status})")
+    return Finding(check, "ok", f"{url} answers (HTTP {response.status})")
 
 
 def _clock(skews: list[int]) -> Finding:

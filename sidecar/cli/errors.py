@@ -4,10 +4,12 @@
 3 something needed is unreachable, 4 nothing is wrong but not everything could be judged.
 """
 
+import contextlib
+import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +36,12 @@ _INSTEAD: Final = {
 """What to do where options do not go together."""
 
 
+_STORE_REMEDY: Final = (
+    "see that the database runs, that SIDECAR_DATABASE_URL or --data-dir name it, and that this user may "
+    "read it; `sidecar doctor` looks at each"
+)
+
+
 class CommandFailed(Exception):  # noqa: N818 - reads better where it is raised
     """The command cannot go on; the message is for the operator and names the remedy."""
 
@@ -42,8 +50,8 @@ class CommandFailed(Exception):  # noqa: N818 - reads better where it is raised
         self.status = status
 
 
-def guarded(body: Callable[[], int]) -> int:
-    """Run a command's body; give its exit status."""
+def guarded(body: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run a command's body; give its exit status. With `as_json` a failure is a JSON value too."""
     try:
         status = body()
         sys.stdout.flush()
@@ -53,12 +61,23 @@ def guarded(body: Callable[[], int]) -> int:
         return DONE
     except KeyboardInterrupt:
         complain("interrupted")
-        return INTERRUPTED
+        status = INTERRUPTED
+        if as_json:
+            print_failure(status, ["interrupted"])
     except Exception as error:  # noqa: BLE001 - the outermost place: an operator gets a sentence
         status, sentences = _told(error)
         for sentence in sentences:
             complain(sentence)
+        if as_json:
+            print_failure(status, sentences)
     return status
+
+
+def print_failure(status: int, sentences: Sequence[str]) -> None:
+    """Say in JSON why there is no result; a program reads stdout only."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps({"error": {"exitCode": status, "messages": list(sentences)}}) + "\n")
+        sys.stdout.flush()
 
 
 def refuse_together(option: str, others: Mapping[str, object]) -> None:
@@ -104,7 +123,8 @@ def _told(error: Exception) -> tuple[int, list[str]]:
         case PastRetention():
             told = FAILED, [_PAST]
         case StoreUnavailable():
-            told = UNREACHABLE, [f"the store cannot be used: {error}"]
+            remedy = "" if ";" in str(error) else f"; {_STORE_REMEDY}"
+            told = UNREACHABLE, [f"the store cannot be used: {error}{remedy}"]
         case DataDirError():
             told = FAILED, [str(error)]
         case OSError():

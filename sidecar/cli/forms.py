@@ -19,12 +19,28 @@ ROW_GROUP: Final = 50_000
 """Rows of a Parquet row group: what memory holds."""
 
 
+_SUFFIXES: Final = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+
+
 def form_of(given: str | None, output: str | None) -> str:
-    """Give the form that was named, else that of the file's name, else NDJSON."""
+    """Give the form that was named, else that of the file's name; NDJSON goes to stdout.
+
+    Raises:
+        CommandFailed: neither names one.
+    """
     if given is not None:
+        if given.lower() not in FORMS:
+            raise CommandFailed(f"--format must be one of {', '.join(FORMS)}", CONFIGURATION)
         return given.lower()
-    suffix = Path(output or "").suffix.lower().lstrip(".")
-    return suffix if suffix in FORMS else "ndjson"
+    if output in (None, "-"):
+        return "ndjson"
+    form = _SUFFIXES.get(Path(output or "").suffix.lower())
+    if form is None:
+        raise CommandFailed(
+            f"the name {output} says no form; end it in {', '.join(_SUFFIXES)}, or add --format",
+            CONFIGURATION,
+        )
+    return form
 
 
 class NdjsonForm:

@@ -1,5 +1,6 @@
 """What is imported, as items that `POST /v1/signals` takes: lines of an export, rows of a table."""
 
+import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,16 @@ import msgspec
 from sidecar.cli.errors import CONFIGURATION, CommandFailed
 
 LINE_MAX_BYTES: Final = 256 << 10
+HEAD_BYTES: Final = 4096
+_AS_NDJSON: Final = "import takes NDJSON: export it again as such (`sidecar export --format ndjson`)"
+_KINDS: Final = {
+    b"PAR1": f"a Parquet file; {_AS_NDJSON}",
+    b"PK\3\4": f"a ZIP archive; if it is an evidence bundle, `sidecar verify` reads it; {_AS_NDJSON}",
+    b"\x1f\x8b": "packed by gzip; unpack it first: gzip -dc FILE | sidecar import -",
+    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it first: zstd -dc FILE | sidecar import -",
+    b"SQLite format 3\0": "a SQLite database; name it as sqlite:///FILE",
+}
+"""How other kinds of files begin, and what to do with them."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _TAKEN: Final = (
     "type", "instanceId", "source", "occurredAt", "messageId", "remoteJid", "isGroup", "latencyMs", "context",
@@ -49,16 +60,45 @@ def open_lines(path: str, stdin: IO[bytes]) -> Lines:
         CommandFailed: there is no such file.
     """
     if path == "-":
-        return Lines(_lines(stdin), None, lambda: None)
+        return Lines(_stdin_lines(stdin), None, lambda: None)
     try:
         file = Path(path).open("rb")  # noqa: SIM115 - closed by whoever reads it
-        return Lines(_lines(file), Path(path).stat().st_size, file.close)
+        try:
+            return Lines(_lines(_checked(file, path)), Path(path).stat().st_size, file.close)
+        except BaseException:
+            file.close()
+            raise
     except OSError as error:
         raise CommandFailed(
             f"{path} cannot be read ({error.strerror}); name an NDJSON file that `sidecar export` wrote, "
             "or - for stdin",
             CONFIGURATION,
         ) from error
+
+
+def _stdin_lines(stdin: IO[bytes]) -> Iterator[Row]:
+    """Wait for its beginning only when the first line is wanted."""
+    yield from _lines(_checked(io.BufferedReader(stdin), "stdin"))  # type: ignore[arg-type]  # a real stdin, and a test's, can readinto
+
+
+def _checked(file: io.BufferedReader, name: str) -> io.BufferedReader:
+    """Refuse another kind of file as a whole, by how it begins, instead of line by line.
+
+    Raises:
+        CommandFailed: with what it is and what to do.
+    """
+    head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
+    for begins, kind in _KINDS.items():
+        if head.startswith(begins):
+            raise CommandFailed(f"{name} is {kind}", CONFIGURATION)
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
+    if b"instanceId" in first and b"," in first and not first.startswith(b"{"):
+        raise CommandFailed(f"{name} is a CSV table; {_AS_NDJSON}", CONFIGURATION)
+    if first.startswith(b"["):
+        raise CommandFailed(f"{name} is one JSON list; write one object a line: jq -c '.[]'", CONFIGURATION)
+    if first and b"\0" in head:
+        raise CommandFailed(f"{name} is no text; {_AS_NDJSON}", CONFIGURATION)
+    return file
 
 
 def _lines(file: IO[bytes]) -> Iterator[Row]:

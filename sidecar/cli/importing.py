@@ -44,7 +44,7 @@ def import_signals(place: Place, source: str, *, as_json: bool) -> int:
     """Import everything that can be; FAILED where a row could not."""
     settings = settings_for(place).settings
     counts = _Counts()
-    with _taking(place, settings) as taking, _source(source) as lines, progress("importing") as told:
+    with _source(source) as lines, _taking(place, settings) as taking, progress("importing") as told:
         for batch in _batches(lines.rows, counts):
             taken = taking.take([msgspec.Raw(msgspec.json.encode(row.item)) for row in batch])
             _count(batch, taken, counts)
@@ -71,10 +71,11 @@ def _taking(place: Place, settings: Settings) -> Iterator[Taking]:
 @contextmanager
 def _source(source: str) -> Iterator[Lines]:
     if "://" in source:
-        from sidecar.bootstrap.importing import open_table  # noqa: PLC0415 - as above
+        from sidecar.bootstrap import importing  # noqa: PLC0415 - as above
 
-        table = open_table(source)
-        lines = Lines(table_rows(table.rows(), keep_ids=table.is_ours), table.count, table.close)
+        table = importing.open_table(source)
+        rows = table_rows(importing.table_rows(table), keep_ids=table.is_ours)
+        lines = Lines(rows, table.count, table.close)
     else:
         lines = open_lines(source, sys.stdin.buffer)
     try:

@@ -24,7 +24,7 @@ def journal(
 
         return look(action, Place(config, None, data_dir), as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def store(config: ConfigFile = None, data_dir: DataDirectory = None, *, json: Json = False) -> None:
@@ -35,7 +35,7 @@ def store(config: ConfigFile = None, data_dir: DataDirectory = None, *, json: Js
 
         return show_store(Place(config, None, data_dir), as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 @with_settings
@@ -47,7 +47,7 @@ def migrate(config: ConfigFile = None, json: Json = False, *, flags: dict[str, A
 
         return migrate_store(Place(config, None, flags.get("data_dir"), flags), as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 def doctor(config: ConfigFile = None, data_dir: DataDirectory = None, *, json: Json = False) -> None:
@@ -58,7 +58,7 @@ def doctor(config: ConfigFile = None, data_dir: DataDirectory = None, *, json: J
 
         return examine(Place(config, None, data_dir), as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 COMMANDS: Final = (journal, store, migrate, doctor)

@@ -213,10 +213,13 @@ class HttpAnswers:
         except (ValueError, LookupError, TypeError):
             return CommandFailed(f"{self.where} answers {status} and is no sidecar; correct --url", FAILED)
         if status == 401:
-            return CommandFailed(
-                f"{self.where} wants its token; set SIDECAR_ADMIN_TOKEN or SIDECAR_ADMIN_TOKEN_FILE",
-                CONFIGURATION,
+            told = (
+                "refuses the token it was shown; correct SIDECAR_ADMIN_TOKEN or SIDECAR_ADMIN_TOKEN_FILE: it "
+                "is another sidecar's, or was changed since"
+                if self._headers
+                else "wants its token; set SIDECAR_ADMIN_TOKEN or SIDECAR_ADMIN_TOKEN_FILE"
             )
+            return CommandFailed(f"{self.where} {told}", CONFIGURATION)
         if code in _UNKNOWN:
             return UnknownInstance(unquote(path.removeprefix("/v1/instances/").partition("/")[0]))
         if code == "past_retention":

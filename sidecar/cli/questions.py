@@ -19,6 +19,8 @@ from sidecar.clock import now_ms
 WINDOW_MS: Final[Millis] = 1_800_000
 """What `timeline` covers by default, as the API does."""
 PAGE: Final = 1000
+SHOWN: Final = 200
+"""Signals shown unless more are asked for."""
 FOLLOWED_MAX: Final = 5000
 """Ids remembered so that what the page and the stream both give is printed once."""
 
@@ -60,6 +62,8 @@ def show_timeline(place: Place, asked: TimelineAsked, limit: int, *, follow: boo
         walk = _signals(answers, asked, first)
         found = list(islice(walk, limit))
         more = next(walk, None) is not None
+        if not found:
+            _tell_nothing(answers, asked.instance_id, "signal in this range that was asked for")
     for gap in first.gaps:
         told = f"{gap.since}  GAP      {gap.count} facts lost until {gap.until}: {gap.reason}"
         complain(told) if as_json else print_line(told)
@@ -112,6 +116,8 @@ def show_decisions(
         )
         found = list(islice(walk, limit))
         more = next(walk, None) is not None
+        if not found:
+            _tell_nothing(answers, instance_id, "decision in this range")
     if as_json:
         print_json(found)
     for decision in () if as_json else found:
@@ -129,6 +135,16 @@ def show_decisions(
     if more:
         complain(f"there are older decisions; ask for more than {limit} with --limit")
     return DONE
+
+
+def _tell_nothing(answers: Answers, instance_id: str, what: str) -> None:
+    """Say that there is none; a name that nobody ever heard of is a mistake.
+
+    Raises:
+        UnknownInstance: nothing was ever recorded of it.
+    """
+    answers.reputation(instance_id, None)
+    complain(f"{instance_id} has no {what}; --since and --until widen it")
 
 
 def _follow(answers: Answers, asked: TimelineAsked, *, as_json: bool) -> int:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from rich.console import Console
 
 from sidecar.clock import monotonic_ns, now_ms
+from sidecar.data_dir import DataDirError
 from sidecar.demo.child import SidecarChild, SidecarFailedError
 from sidecar.demo.dispatcher import DispatcherSimulator
 from sidecar.demo.fates import FATES
@@ -111,7 +112,13 @@ def _data_dir(wanted: Path | None) -> Iterator[Path]:
         wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield wanted
         return
-    with tempfile.TemporaryDirectory(prefix="sidecar-demo-") as made:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="sidecar-demo-")
+    except OSError as error:
+        raise DataDirError(
+            "no temporary directory can be written for the demo; name one with --data-dir, or set TMPDIR"
+        ) from error
+    with temporary as made:
         yield Path(made)
 
 

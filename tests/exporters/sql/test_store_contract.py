@@ -13,6 +13,7 @@ from domain.recorded import BySource, Gap, InstanceHead, Progress, RecordedSigna
 from domain.retain import RetainedStore
 from domain.timeline import PageKey, TimelineQuery
 from domain.words import Connection, Lifecycle, Severity, SignalType, Source, TemperatureLevel, Trend
+from exporters.sql import reading
 from exporters.sql.store import SqlStore
 from tests.builders import exchange, journal_slice, recorded_signal, redacted_signal
 
@@ -291,6 +292,31 @@ def test_gaps_overlap_the_range_and_are_accounted_once(any_store: RetainedStore)
     assert any_store.gaps(T0 + 10, T0 + 40, "sales-1") == [gaps[0], gaps[1], gaps[3]]
     assert any_store.gaps(T0 + 11, T0 + 39, "sales-1") == [gaps[1]]
     assert any_store.gaps(0, 2 * T0) == [gaps[0], gaps[3]]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_gaps_that_an_answer_has_no_room_for_are_told_as_one(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """The newest stand for themselves, all before them in one with their sum: no loss goes untold."""
+    monkeypatch.setattr(reading, "GAPS_MAX", most)
+    gaps = [
+        Gap(name, T0 + at, T0 + 10 * at, "disk_full", 1 + at)
+        for name, at in zip("abc", (0, 1, 1), strict=True)
+    ]
+    with store.recording() as recording:
+        recording.advance([], [*gaps, Gap("x", T0, T0 + 99, "disk_full", 50, "sales-2")])
+
+    told = store.gaps(T0, T0 + 90, "sales-1")
+
+    assert sum(gap.lost for gap in told) == sum(gap.lost for gap in gaps)
+    assert len(told) == min(3, most + 1)
+    if most < 3:
+        kept = gaps[3 - most :]
+        rest = gaps[: 3 - most]
+        until = max(gap.until for gap in rest)
+        earlier = Gap("earlier_gaps", T0, until, "earlier_gaps", sum(gap.lost for gap in rest))
+        assert sorted(told) == sorted([*kept, earlier])
 
 
 def test_instances_are_listed_by_code_point_and_paged_by_name(any_store: RetainedStore) -> None:

@@ -63,6 +63,18 @@ def upstream(date: str | None = None, tls: ssl.SSLContext | None = None) -> Iter
         thread.join()
 
 
+def test_each_upstream_is_called_by_its_route(tmp_path: Path) -> None:
+    """Two that are away are two lines that can be told apart."""
+    ran = doctor(tmp_path, "http://127.0.0.1:9", dispatcher_url="http://127.0.0.1:10")
+
+    checks = examined(ran)
+
+    assert {name for name in checks if name.startswith("upstream")} == {
+        "upstream dispatch",
+        "upstream webhook",
+    }
+
+
 def test_a_sound_set_up_is_healthy(tmp_path: Path) -> None:
     """Exit 0, the upstream was asked for a head once, and nothing was made in the data directory."""
     with upstream() as (url, methods):
@@ -71,7 +83,9 @@ def test_a_sound_set_up_is_healthy(tmp_path: Path) -> None:
     checks = examined(ran)
     assert ran.status == 0, ran.out
     assert {one["status"] for one in checks.values()} == {"ok"}
-    assert {"configuration", "permissions", "disk", "upstream", "clock", "database", "otlp"} < set(checks)
+    assert {"configuration", "permissions", "disk", "upstream dispatch", "clock", "database", "otlp"} < set(
+        checks
+    )
     assert not (tmp_path / "d").exists()
     assert methods == ["HEAD"]
 
@@ -81,8 +95,8 @@ def test_an_upstream_that_is_away_is_found_with_exit_3(tmp_path: Path) -> None:
     ran = doctor(tmp_path, f"http://127.0.0.1:{free_port()}")
 
     assert ran.status == 3
-    assert examined(ran)["upstream"]["status"] == "failed"
-    assert "nothing listens there" in examined(ran)["upstream"]["remedy"]
+    assert examined(ran)["upstream dispatch"]["status"] == "failed"
+    assert "nothing listens there" in examined(ran)["upstream dispatch"]["remedy"]
 
 
 def test_a_route_with_its_own_authority_is_trusted(tmp_path: Path) -> None:
@@ -98,10 +112,10 @@ def test_a_route_with_its_own_authority_is_trusted(tmp_path: Path) -> None:
         own = run("doctor", "--json", "--config", str(tmp_path / "own.toml"), data_dir=str(tmp_path))
         none = run("doctor", "--json", "--config", str(tmp_path / "none.toml"), data_dir=str(tmp_path))
 
-    assert examined(own)["upstream"]["status"] == "ok", own.out
+    assert examined(own)["upstream d"]["status"] == "ok", own.out
     assert own.status == 0
     assert none.status == 3
-    assert "upstream_ca_file" in examined(none)["upstream"]["remedy"]
+    assert "upstream_ca_file" in examined(none)["upstream d"]["remedy"]
 
 
 def test_too_little_room_for_the_journal_is_warned_about(tmp_path: Path) -> None:

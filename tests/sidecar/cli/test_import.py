@@ -145,7 +145,7 @@ def test_lines_come_from_a_pipe_too(exported: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "status"),
-    [("missing.ndjson", 2), ("sqlite:////no/such/file.db", 1), ("mysql://x/y", 2)],
+    [("missing.ndjson", 2), ("sqlite:////no/such/file.db", 2), ("mysql://x/y", 2)],
 )
 def test_a_source_that_cannot_be_read_is_told(tmp_path: Path, source: str, status: int) -> None:
     """Before anything is recorded."""
