@@ -1,7 +1,7 @@
 """What Meta tells by callback (notes 4.3).
 
-Several entries, changes and statuses come in one body, of several numbers. One change that cannot be read
-costs its own facts only; the reading's `fault` says that there was one.
+Several entries, changes and statuses come in one body, of several numbers. What cannot be read costs its own
+facts only, be it a change or one of its statuses; the reading's `fault` says that there was one.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,10 +19,10 @@ from sidecar.providers.cloud_api.parts import (
     Message,
     Part,
     Status,
-    Value,
     limit_kind,
     message_event,
     provider_event,
+    value_of,
 )
 from sidecar.providers.cloud_api.words import GROUP, TYPE_OF, place
 from sidecar.providers.codes import Code
@@ -34,7 +34,6 @@ from sidecar.providers.contract import (
     UnreadableExchange,
     decoded,
     drift,
-    narrowed,
 )
 from sidecar.providers.outcome import add_code
 from sidecar.providers.times import from_seconds
@@ -66,7 +65,6 @@ _QUALITY_EVENTS: Final = frozenset({"UPGRADE", "UNFLAGGED", "ONBOARDING", "THROU
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
-_VALUE: Final = msgspec.json.Decoder(Value)
 
 
 def read_callback(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
@@ -93,9 +91,9 @@ def read_callback(exchange: Exchange, codes: Mapping[str, Code]) -> Reading:
                 if field not in _QUIET_FIELDS and not field.startswith(_QUIET_PREFIXES):
                     unknown.extend(drift("event", field))
                 continue
-            value = narrowed(_VALUE, change.value)
-            if isinstance(value, Fault):
-                fault = Fault.DATA_MISSING if bytes(change.value) == b"null" else value
+            value, missed = value_of(change.value)
+            fault = missed or fault
+            if value is None:
                 continue
             number = value.metadata.phone_number_id if value.metadata else None
             instance_id = number or entry.id or ""

@@ -1,7 +1,7 @@
 """The forms of Meta's callbacks, and the events a part of one makes (notes 4.3)."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,7 +11,10 @@ from domain.words import EventType, Millis, Source
 from sidecar.providers import basis
 from sidecar.providers.chat import Chat
 from sidecar.providers.codes import Code
+from sidecar.providers.contract import Fault, narrowed
 from sidecar.providers.outcome import add_code
+
+T = TypeVar("T")
 
 
 class Error(msgspec.Struct, frozen=True, gc=False):
@@ -64,6 +67,52 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     errors: list[Error] | None = None
     event: str | None = None
     ban_info: Ban | None = None
+
+
+class _Loose(msgspec.Struct, frozen=True, gc=False):
+    """The same, its lists unread: one of their members could not be."""
+
+    metadata: Metadata | None = None
+    statuses: list[msgspec.Raw] | None = None
+    messages: list[msgspec.Raw] | None = None
+    message_echoes: list[msgspec.Raw] | None = None
+    errors: list[msgspec.Raw] | None = None
+    event: str | None = None
+    ban_info: Ban | None = None
+
+
+_VALUE: Final = msgspec.json.Decoder(Value)
+_LOOSE: Final = msgspec.json.Decoder(_Loose)
+_STATUS: Final = msgspec.json.Decoder(Status)
+_MESSAGE: Final = msgspec.json.Decoder(Message)
+_ERROR: Final = msgspec.json.Decoder(Error)
+
+
+def value_of(change: msgspec.Raw) -> tuple[Value | None, Fault | None]:
+    """Give what can be read of a change, and why something could not be.
+
+    A status, message or error that is not in its form costs itself only.
+    """
+    value = narrowed(_VALUE, change)
+    if not isinstance(value, Fault):
+        return value, None
+    loose = narrowed(_LOOSE, change)
+    if isinstance(loose, Fault):
+        return None, Fault.DATA_MISSING if bytes(change) == b"null" else value
+    rest = Value(
+        loose.metadata,
+        _readable(_STATUS, loose.statuses),
+        _readable(_MESSAGE, loose.messages),
+        _readable(_MESSAGE, loose.message_echoes),
+        _readable(_ERROR, loose.errors),
+        loose.event,
+        loose.ban_info,
+    )
+    return rest, value
+
+
+def _readable(decoder: msgspec.json.Decoder[T], parts: list[msgspec.Raw] | None) -> list[T]:
+    return [part for raw in parts or () if not isinstance(part := narrowed(decoder, raw), Fault)]
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

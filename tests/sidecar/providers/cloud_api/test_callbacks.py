@@ -280,6 +280,20 @@ def test_facts_of_one_second_stay_apart(cloud_api: Reader) -> None:
     assert basis("FLAGGED", None) == "x"
 
 
+@pytest.mark.parametrize("odd", [5, {"id": 5}, {"status": []}, {"errors": [{"code": {}}]}, None, "sent"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_bad_status_costs_itself_only(cloud_api: Reader, odd: Json, place: int) -> None:
+    """The others of its change are facts, and so are its messages; the fault says that one was missed."""
+    statuses = [status("sent"), status("read")]
+    statuses.insert(place, odd)
+    message = {"from": "5511900000001", "id": "wamid.9", "timestamp": "1768489204", "type": "text"}
+
+    reading = heard(cloud_api, change("messages", metadata=META, statuses=statuses, messages=[message, 7]))
+
+    assert reading.types == ["MESSAGE_SENT", "MESSAGE_READ", "MESSAGE_REPLIED"]
+    assert reading.fault == "body_unreadable"
+
+
 def test_strangers_of_a_batch_are_bounded(cloud_api: Reader) -> None:
     """A body full of unknown names reports only the first."""
     many = [status(f"odd{n}") for n in range(UNKNOWN_MAX + 5)]
