@@ -23,7 +23,9 @@ from domain.signal import Signal
 from domain.words import Direction, Millis, SignalType, Source
 from exporters.sql.store import SqlStore
 from sidecar.api import Evaluation
+from sidecar.api.openapi import document
 from sidecar.api.parts import Posting
+from sidecar.api.routes import ROUTES
 from sidecar.journal.writer import JournalWriter
 from sidecar.own_journal import OwnJournal
 from tests.sidecar.api.serving import NOW, REDACTOR, Admin, admin
@@ -47,6 +49,15 @@ class Fleet:
     store: SqlStore
     evaluation: Evaluation
     decision_ids: list[str]
+
+
+def strict_document() -> dict[str, Any]:
+    """Give the document with every object closed, so that a member it does not name fails."""
+    described = document(ROUTES)
+    for schema in described["components"]["schemas"].values():
+        if schema.get("type") == "object":
+            schema.setdefault("additionalProperties", False)
+    return described
 
 
 def evaluation_over(store: SqlStore) -> Evaluation:

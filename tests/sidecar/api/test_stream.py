@@ -4,21 +4,55 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it publishes no types
 
+from domain.decision import Decision
+from domain.evaluate_health import EvaluateInstanceHealth
+from domain.fold_state import setting_of
 from domain.recorded import RecordedSignal
+from domain.words import ActionKind, SignalType, Source
 from sidecar.api import Hub, stream
 from sidecar.api.session import SESSION_MS
 from tests.builders import recorded_signal
+from tests.domain.arriving import arrive
+from tests.domain.facts import burst, numbered
+from tests.fakes import InMemoryStore
+from tests.sidecar.api.fleet import strict_document
 from tests.sidecar.api.serving import NOW, Admin, admin, run, until
 
 
 def row(seq: int, instance_id: str = "sales-1", **fields: Any) -> RecordedSignal:
     """Make a signal of one instance."""
     return recorded_signal(seq, NOW, instance_id=instance_id, **fields)
+
+
+def _validator(name: str) -> Any:
+    described = strict_document()
+    return Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+    )
+
+
+VALIDATORS: Final = {"signal": _validator("SignalAnswer"), "decision": _validator("DecisionAnswer")}
+
+
+def _decisions() -> list[Decision]:
+    """Make decisions of a number that fails, and say the same of another."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, setting_of(1_800_000))
+    facts = burst(SignalType.MESSAGE_FAILED, 6, NOW) + burst(SignalType.CONNECTION_DISCONNECTED, 5, NOW + 9)
+    [evaluated] = arrive(store, use_case, numbered(facts), NOW + 99)
+    made = [*evaluated.decisions, use_case.acted("i-1", ActionKind.BAN, NOW + 100)]
+    return [one._replace(instance_id=name) for one in made for name in ("a", "a/b")]
+
+
+DECISIONS: Final = _decisions()
 
 
 async def events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, Any]]:
@@ -114,6 +148,61 @@ def test_a_client_that_does_not_read_is_dropped_and_counted_while_others_go_on()
             return hub.dropped, len(hub), heard == sent
 
     assert run(story) == (1, 1, True)
+
+
+_NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=20)
+_WORDS = st.text(max_size=30) | st.sampled_from(["\n\ndata: x", "\r", "\u2028", "event: decision"])
+_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "a/b"]) | _NAMES,
+        st.sampled_from(SignalType),
+        st.sampled_from(Source),
+        st.dictionaries(
+            st.sampled_from(["code", "status", "endpoint"]), _WORDS | st.integers(0, 999), max_size=3
+        ),
+        st.integers(0, 10**6) | st.none(),
+    ),
+    max_size=12,
+)
+
+
+@given(_ROWS, st.sampled_from(["a", "a/b", None]), st.data())
+@settings(max_examples=30, deadline=None)
+def test_every_event_is_one_of_the_described_answers_in_order(
+    drawn: list[tuple[str, SignalType, Source, Any, int | None]], wanted: str | None, data: st.DataObject
+) -> None:
+    """Whatever stands in them: one event, one line of JSON each, as the document describes it."""
+    rows = [
+        recorded_signal(
+            seq, NOW + seq, kind, instance_id=name, source=source, context=context, latency_ms=latency
+        )
+        for seq, (name, kind, source, context, latency) in enumerate(drawn, 1)
+    ]
+    decided = data.draw(st.lists(st.sampled_from(DECISIONS), max_size=3))
+
+    async def story() -> list[tuple[str, Any]]:
+        hub = Hub()
+        mine = hub.subscribe(wanted)
+        assert mine is not None
+        hub.publish(rows, decided)
+        text = (await mine.next(5.0) or b"").decode() if rows or decided else ""
+        found = []
+        for event in text.split("\n\n")[:-1]:
+            name, line = event.split("\n")
+            assert name.startswith("event: ")
+            found.append((name.removeprefix("event: "), json.loads(line.removeprefix("data: "))))
+        return found
+
+    heard = [row for row in rows if wanted in (None, row.instance_id)]
+    expected = [("signal", row.id) for row in heard]
+    expected += [("decision", one.id) for one in decided if wanted in (None, one.instance_id)]
+    if not expected:
+        return
+    found = run(story)
+
+    assert [(name, data["id"]) for name, data in found] == expected
+    for name, answer in found:
+        VALIDATORS[name].validate(answer)
 
 
 def test_publishing_costs_nothing_while_nobody_listens() -> None:
