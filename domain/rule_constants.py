@@ -6,13 +6,10 @@ A name is the row and what it says there: `W1.points`, `W1.deliveredRate`, `C1.m
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from domain.errors import InvalidQuery
 from domain.rules import AlertRule, Condition, CooldownRule, Level, Phase, Rule, RuleSet
 from domain.snapshot import camel
-
-_POINTS: Final = ("points", "points_max")
 
 
 def constants(rules: RuleSet) -> dict[str, float]:

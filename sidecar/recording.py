@@ -6,24 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from domain.exchange import ExchangeFacts
-from domain.ports import SignalStore
+from domain.ports import SignalSink, SignalStore
 from domain.record_signal import Recorded, RecordReputationSignal, Slice
 from domain.recorded import Progress, RecordedSignal
 from domain.words import Millis, Source
 from sidecar.clock import monotonic_ns
+from sidecar.telemetry import FactsLost
 
 _log: Final = logging.getLogger(__name__)
 
 
-class Sink(Protocol):
+class Sink(SignalSink, Protocol):
     """Where batches are announced. Best effort: what raises is logged and passed over."""
 
     def exchanges(self, exchanges: Sequence[ExchangeFacts]) -> None:
         """Announce exchanges taken from the journal."""
-        ...
-
-    def signals(self, signals: Sequence[RecordedSignal]) -> None:
-        """Announce signals that were just committed."""
         ...
 
 
@@ -103,11 +100,15 @@ class BatchRecording:
         exchanges = [exchange for piece in batch for exchange in piece.exchanges]
         self._ledger.store_batch(seconds, len(recorded.signals), "ok")
         self._ledger.repeated(recorded.repeated)
+        losses = Counter[tuple[str, str]]()
         for piece in batch:
             for gap in piece.gaps:
-                self._ledger.lost("journal", gap.reason, gap.lost)
+                losses["journal", gap.reason] += gap.lost
         if recorded.refused:
-            self._ledger.lost("store", "refused", len(recorded.refused))
+            losses["store", "refused"] = len(recorded.refused)
+        for (stage, reason), lost in losses.items():
+            self._ledger.lost(stage, reason, lost)
+            FactsLost(stage=stage, reason=reason, lost=lost).emit()
         for sink in self._sinks:
             try:
                 sink.exchanges(exchanges)

@@ -3,7 +3,6 @@
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-PREFIX: Final = "reputation_"
 OTHER_INSTANCE: Final = "__other__"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.errors import StoreUnavailable
 from domain.exchange import ExchangeFacts
@@ -104,6 +105,27 @@ def test_a_stored_batch_is_counted_and_announced_to_every_sink() -> None:
     assert sound.heard == [1, 1]
     assert ledger.batches == [(1, "ok")]
     assert ledger.losses == [("journal", "disk_full", 3)]
+
+
+def test_lost_facts_are_one_line_a_batch_and_reason() -> None:
+    """Whoever reads the log learns of a loss when it is accounted, not from a metric alone."""
+    ledger = Ledger()
+    gaps = [
+        Gap(f"g{n}", AT, AT + 1, reason, n)
+        for n, reason in ((1, "corrupt"), (2, "corrupt"), (4, "disk_full"))
+    ]
+    batch = [
+        journal_slice(exchange(), gaps=(gaps[0],)),
+        journal_slice(exchange(), gaps=tuple(gaps[1:]), offset=2),
+    ]
+    subject = recording(InMemoryStore(), ledger)
+
+    with capture_logs() as lines:
+        subject.announce(batch, subject.record(batch, AT), 0.01)
+
+    told = [(line["event"], line["stage"], line["reason"], line["lost"]) for line in lines]
+    assert told == [("facts.lost", "journal", "corrupt", 3), ("facts.lost", "journal", "disk_full", 4)]
+    assert ledger.losses == [("journal", "corrupt", 3), ("journal", "disk_full", 4)]
 
 
 def test_a_batch_that_comes_again_is_counted_as_repeated() -> None:

@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+import sidecar
 from sidecar import telemetry
 from sidecar.telemetry import CATALOGUE, Event
 
+SOURCES = [file for file in Path(sidecar.__file__).parent.rglob("*.py") if file.name != "telemetry.py"]
 SAMPLES: dict[Any, Any] = {str: "sample", int: 3, float: 0.5}
 
 
@@ -32,6 +35,15 @@ def test_emitting_writes_one_line_and_moves_the_counter(kind: type[Event]) -> No
     assert line["log_level"] == kind.LEVEL
     assert {field.name for field in fields(kind)} <= line.keys()
     assert telemetry.counts()[kind.NAME] == before + 1
+
+
+@pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
+def test_every_event_is_told_somewhere(kind: type[Event]) -> None:
+    """By its class, or by its name as a record of `logging`: nobody waits for what never comes."""
+    told = re.compile(rf"\b{kind.__name__}\(|\"{re.escape(kind.NAME)}\"")
+    tellers = [file for file in SOURCES if told.search(file.read_text("utf-8"))]
+
+    assert tellers
 
 
 @pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
