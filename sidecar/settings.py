@@ -142,6 +142,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     buffer_bytes: Annotated[
         int, _about("high-water mark of each direction of a connection", ge=4096, le=16 << 20)
     ] = 64 << 10
+    interim_answers_max: Annotated[
+        int, _about("1xx answers before the final one; beyond: 502", ge=1, le=100_000)
+    ] = 256
+    chunk_line_max_bytes: Annotated[
+        int, _about("longest size line of a chunk, extensions included", ge=16, le=1 << 20)
+    ] = 1024
+    chunk_overhead_max_bytes: Annotated[
+        int, _about("chunk framing of a body beyond 32 bytes a chunk; beyond: 400, 502", ge=64, le=1 << 30)
+    ] = 32 << 10
+    overflow_connections_max: Annotated[
+        int, _about("connections beyond max_connections that still get their 503", ge=0, le=100_000)
+    ] = 128
+    pool_connections_max: Annotated[
+        int, _about("idle provider connections kept for reuse, a route and worker", ge=0, le=100_000)
+    ] = 512
+    orphan_ms: Annotated[
+        int, _about("how long an answer is awaited after its caller hung up", ge=0, le=86_400_000)
+    ] = 60_000
+    linger_ms: Annotated[
+        int, _about("how long a caller is still read after a last answer, that it be read", ge=0, le=600_000)
+    ] = 2000
+    linger_max_bytes: Annotated[int, _about("how much of it is read and discarded", ge=0, le=1 << 30)] = (
+        1 << 20
+    )
+    held_max_bytes: Annotated[
+        int, _about("callbacks a worker holds for verification, together; beyond: 503", ge=1024, le=1 << 40)
+    ] = 256 << 20
+    release_ms: Annotated[
+        int, _about("longest wait of an answer for the journal; then it goes, counted", ge=100, le=600_000)
+    ] = 5000
+    drain_idle_ms: Annotated[
+        int, _about("how long an idle connection may bring a request while draining", ge=0, le=600_000)
+    ] = 2000
     observe_max_bytes: Annotated[
         int, _about("bytes of a body that are copied and read", ge=1024, le=64 << 20)
     ] = 256 << 10

@@ -24,9 +24,6 @@ from sidecar.settings import RouteSettings, Settings
 from sidecar.wire import Counters, Forwarder, Limits, Route, Upstream, VerifyMode, listener_tls
 from sidecar.worker import Worker
 
-HELD_MAX_BYTES: Final = 256 << 20
-"""Callbacks that a worker holds for verification, together; a larger one alone is always held."""
-
 _VERIFY: Final = {"observe": VerifyMode.OBSERVE, "reject": VerifyMode.REJECT}
 
 
@@ -97,7 +94,18 @@ def limits_of(settings: Settings) -> Limits:
         high_water_bytes=settings.buffer_bytes,
         connections_max=settings.max_connections,
         verification_bytes_max=settings.webhook_body_max_bytes,
-        held_bytes_max=max(HELD_MAX_BYTES, settings.webhook_body_max_bytes),
+        # A callback that alone may be held is: together they may then weigh as much as it.
+        held_bytes_max=max(settings.held_max_bytes, settings.webhook_body_max_bytes),
+        chunk_line_bytes_max=settings.chunk_line_max_bytes,
+        chunk_overhead_bytes_max=settings.chunk_overhead_max_bytes,
+        interim_max=settings.interim_answers_max,
+        overflow_max=settings.overflow_connections_max,
+        pool_max=settings.pool_connections_max,
+        orphan_seconds=settings.orphan_ms / 1000,
+        linger_seconds=settings.linger_ms / 1000,
+        linger_bytes_max=settings.linger_max_bytes,
+        release_seconds=settings.release_ms / 1000,
+        drain_idle_seconds=settings.drain_idle_ms / 1000,
     )
 
 
