@@ -73,6 +73,8 @@ class Worker:
         for direction, side in counters.sides.items():
             for reason, count in (side.refusals + side.bad_answers).items():
                 page.counter("refused", direction.value, reason.value).set(count)
+            for failed, count in side.handshakes.items():
+                page.counter("refused", direction.value, failed.value).set(count)
             page.gauge("active_requests", direction.value).set(side.active_requests)
             page.gauge("open_connections", direction.value).set(side.open_connections)
         for call, count in counters.observer_crashes.items():

@@ -99,7 +99,7 @@ def _traffic() -> list[AnyPanel]:
                (_rate("reputation_proxy_errors_total", "direction, error_type"), "{{direction}} {{error_type}}")),
         _graph("Share of failures", "Part of the exchanges that failed at the upstream; the alert fires above 10 %.", "percentunit",
                ('max by (direction) (job_direction:reputation_failed_per_exchange:ratio_rate5m{job=~"$job"})', "{{direction}}")),
-        _graph("Refused messages", "Requests and answers a second refused for breaking HTTP.", "reqps",
+        _graph("Refused messages", "Requests and answers a second refused for breaking HTTP, TLS handshakes that failed.", "reqps",
                (_rate("reputation_wire_refusals_total", "direction, reason"), "{{direction}} {{reason}}")),
         _graph("Connections and requests", "Open connections of callers, and exchanges in flight.", "short",
                (_sum("reputation_proxy_open_connections"), "connections"),

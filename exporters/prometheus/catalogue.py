@@ -99,7 +99,9 @@ UNKNOWN_NAMES: Final = _counter(
     "reputation_unknown_names", "provider kind name", "Names no reader table knows: schema drift."
 )
 WIRE_REFUSALS: Final = _counter(
-    "reputation_wire_refusals", "direction reason", "Requests or answers refused for breaking HTTP."
+    "reputation_wire_refusals",
+    "direction reason",
+    "Requests or answers refused for breaking HTTP, TLS handshakes that failed.",
 )
 API_REFUSALS: Final = _counter(
     "reputation_api_refusals", "reason", "Requests the admin listener refused, dropped or failed."

@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.words import Direction
 from sidecar.exchange import WireError
+from sidecar.wire.handshakes import Handshake
 from sidecar.wire.refusal import Reason
 
 
@@ -18,9 +19,12 @@ class SideCounters:
         refusals: requests refused, by reason.
         bad_answers: answers of the upstream refused, by reason.
         errors: exchanges that failed, by error.
+        handshakes: TLS handshakes of callers that came to nothing, by reason.
     """
 
-    __slots__ = ("active_requests", "bad_answers", "errors", "exchanges", "open_connections", "refusals")
+    __slots__ = (
+        "active_requests", "bad_answers", "errors", "exchanges", "handshakes", "open_connections", "refusals",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.exchanges = 0
@@ -29,6 +33,7 @@ class SideCounters:
         self.refusals: Counter[Reason] = Counter()
         self.bad_answers: Counter[Reason] = Counter()
         self.errors: Counter[WireError] = Counter()
+        self.handshakes: Counter[Handshake] = Counter()
 
 
 class Counters:
@@ -70,6 +75,7 @@ class Counters:
                     "refusals": {reason.value: n for reason, n in side.refusals.items()},
                     "badAnswers": {reason.value: n for reason, n in side.bad_answers.items()},
                     "errors": {error.value: n for error, n in side.errors.items()},
+                    "handshakes": {reason.value: n for reason, n in side.handshakes.items()},
                 }
                 for direction, side in self.sides.items()
             },

@@ -9,6 +9,7 @@ from sidecar.clock import monotonic_ns
 from sidecar.exchange import Observer
 from sidecar.wire.caller import CallerConnection
 from sidecar.wire.counters import Counters
+from sidecar.wire.handshakes import Handshakes
 from sidecar.wire.limits import Limits
 from sidecar.wire.memo import AnswerHeads, RequestHeads
 from sidecar.wire.observing import GuardedObserver
@@ -46,6 +47,7 @@ class Forwarder:
         self._now = self.loop.time()
         self.idle_at = self.after(limits.idle_seconds)
         self.orphans: set[Relay] = set()
+        self.handshakes = Handshakes(route.tls, self.side.handshakes) if route.tls is not None else None
         self._sweeping: asyncio.TimerHandle | None = None
         self._drain_idle_at = math.inf
         self._quiet = asyncio.Event()
@@ -53,7 +55,7 @@ class Forwarder:
     async def serve(self, sock: socket.socket) -> asyncio.Server:
         """Accept on a bound socket until drained or aborted; may be called for several."""
         server = await self.loop.create_server(
-            lambda: CallerConnection(self),
+            self._accepted,
             sock=sock,
             ssl=self.route.tls,
             backlog=_BACKLOG,
@@ -63,6 +65,13 @@ class Forwarder:
         if self._sweeping is None:
             self._sweep()
         return server
+
+    def _accepted(self) -> CallerConnection:
+        """Make the protocol of a connection, which is made only once its handshake is done."""
+        caller = CallerConnection(self)
+        if self.handshakes is not None:
+            self.handshakes.begun(caller, self.after(self.limits.head_seconds))
+        return caller
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let exchanges in flight finish, then cut what is left.
@@ -112,6 +121,8 @@ class Forwarder:
 
     def caller_opened(self, caller: CallerConnection) -> bool:
         """Count a connection in; false if there are so many that it must be cut at once."""
+        if self.handshakes is not None:
+            self.handshakes.made(caller)
         limits = self.limits
         count = self.counters.open_connections()
         if count >= limits.connections_max + limits.overflow_max:
@@ -154,6 +165,8 @@ class Forwarder:
             if orphan.deadline <= now:
                 orphan.expire()
         self.pool.sweep(monotonic_ns())
+        if self.handshakes is not None:
+            self.handshakes.sweep(now)
         self._sweeping = self.loop.call_later(self.limits.sweep_seconds, self._sweep)
 
     def _check_quiet(self) -> None:
