@@ -62,6 +62,25 @@ def test_links_between_docs_lead_somewhere(path: Path) -> None:
     assert dead == []
 
 
+def test_the_portuguese_readme_leads_to_the_same_places_and_commands() -> None:
+    """The first users read Portuguese: whatever page or command the English one names, theirs does."""
+    portuguese = (ROOT / "README.pt-BR.md").read_text("utf-8")
+    pages = re.compile(r"\]\(((?:docs/)?[\w-]+\.md)")
+    commands = set(re.findall(r"`sidecar ([a-z]+)", README)) | set(
+        re.findall(r"^make ([a-z]+)", README, re.MULTILINE)
+    )
+
+    assert set(pages.findall(README)) - set(pages.findall(portuguese)) <= {
+        "docs/glossary.md",
+        "README.pt-BR.md",
+    }
+    assert commands
+    assert [name for name in sorted(commands) if not re.search(rf"\b{name}\b", portuguese)] == []
+    assert (
+        README.count("\n## ") - portuguese.count("\n## ") == 1
+    )  # settings and metrics in English, words here
+
+
 @pytest.mark.parametrize("name", ["docs/security.md", "docs/privacy.md", "CHANGELOG.md"])
 def test_every_test_that_a_promise_names_is_there(name: str) -> None:
     """A promise that points at a test which was renamed or removed fails here."""
