@@ -4,6 +4,7 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.postgres import execute
 OUTAGE_SECONDS, OUTAGE_SECONDS_FULL = "1", "180"
 """Unless `SIDECAR_CHAOS_OUTAGE_SECONDS` says how long."""
 CUTS, CUTS_FULL = 15, 500
+BETWEEN_CUTS_SECONDS = 0.5
+"""At most: a batch that is always cut would leave only one moment to be tried."""
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
@@ -100,7 +103,7 @@ def test_connections_that_are_cut_at_any_moment_double_nothing_and_lose_nothing(
     database_url: str, tmp_path: Path, full: bool
 ) -> None:
     """Whether the cut came before or behind a commit, the batch is recorded once."""
-    cut = 0
+    cut, due, dice = 0, monotonic_ns(), Random(4)
     with world(tmp_path, gateway=Numbered(), database_url=database_url) as (_, running, _):
         sends = Load(running.listeners["dispatch"], connections=2)
         with ExitStack() as stack:
@@ -109,17 +112,20 @@ def test_connections_that_are_cut_at_any_moment_double_nothing_and_lose_nothing(
 
             def tried() -> bool:
                 """Cut the writing connections that are inside a transaction right now."""
-                nonlocal cut
-                cut += len(
-                    execute(
-                        database_url,
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE xact_start IS NOT NULL "
-                        "AND application_name = 'reputation-sidecar' AND datname = current_database()",
-                    )
+                nonlocal cut, due
+                if monotonic_ns() < due:
+                    return False
+                ended = execute(
+                    database_url,
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE xact_start IS NOT NULL "
+                    "AND application_name = 'reputation-sidecar' AND datname = current_database()",
                 )
+                if ended:
+                    cut += len(ended)
+                    due = monotonic_ns() + int(dice.uniform(0, BETWEEN_CUTS_SECONDS) * 1e9)
                 return cut >= (CUTS_FULL if full else CUTS)
 
-            until(tried, 600 if full else 60)
+            until(tried, 900 if full else 60)
             until(grown(sends, 50))
         settled(running)
         assert running.stop() == 0
