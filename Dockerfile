@@ -1,4 +1,5 @@
 # Two stages: wheels are built and installed in the first, only the environment is taken over.
+#   docker build --build-arg VERSION=0.1.0 --build-arg REVISION=$(git rev-parse --short=12 HEAD) -t reputation-sidecar:0.1.0 .
 ARG PYTHON=3.13.9-slim-bookworm
 
 FROM python:${PYTHON} AS build

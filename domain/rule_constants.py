@@ -28,7 +28,7 @@ def with_constants(rules: RuleSet, changed: Mapping[str, float]) -> RuleSet:
         if name not in known:
             raise InvalidQuery(name, f"no rule constant is called {name}; docs/rules.md lists them")
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidQuery(name, f"{name} must be a number")
+            raise InvalidQuery(name, f"{name} must be a number, as docs/rules.md has one")
     return _rebuilt(rules, {**known, **changed})
 
 

@@ -53,7 +53,10 @@ def _sdk_sampler(name: str, argument: str) -> SdkSampler:
     elif root_name == "traceidratio":
         root = TraceIdRatioBased(_ratio(argument))
     else:
-        raise ValueError(f"OTEL_TRACES_SAMPLER must be one of the standard samplers, got {name}")
+        raise ValueError(
+            "OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio, or one of them behind "
+            f"parentbased_, got {name}; unset it to follow the caller"
+        )
     return root if kind == root_name else ParentBased(root)
 
 

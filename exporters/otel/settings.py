@@ -4,6 +4,7 @@ OTEL_EXPORTER_OTLP_TIMEOUT is not read: the specification counts it in milliseco
 request has three seconds. Where nothing names an endpoint, nothing is exported.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -94,7 +95,8 @@ def _target(environ: Mapping[str, str], kind: str, path: str) -> Target | None:
         url = f"{'http' if read('INSECURE').lower() == 'true' else 'https'}://{url}"
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise OtlpSettingsError(f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL, got {url}")
+        shown = re.sub(r"//[^/]*@", "//...@", url)  # a login, perhaps
+        raise OtlpSettingsError(f"OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL, got {shown}")
     names_signal = bool(environ.get(f"OTEL_EXPORTER_OTLP_{kind}_ENDPOINT", "").strip())
     if protocol is Protocol.HTTP and not names_signal:
         url = (

@@ -92,3 +92,12 @@ def test_a_variable_that_cannot_be_honoured_is_refused_by_name(name: str, value:
 
     with pytest.raises(OtlpSettingsError, match=f"OTEL_EXPORTER_OTLP_{name}"):
         read_settings(environ)
+
+
+def test_a_login_in_an_endpoint_that_cannot_be_used_is_not_repeated() -> None:
+    """What is printed at the start ends in logs that others read."""
+    with pytest.raises(OtlpSettingsError) as refused:
+        targets(EXPORTER_OTLP_ENDPOINT="ftp://team:a-secret@collector:4318")
+
+    assert "ftp://...@collector:4318" in str(refused.value)
+    assert "a-secret" not in str(refused.value)
