@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 SECONDS ?= 60
+EXAMPLES ?= 100
 COMPILED_TESTS ?= tests/packaging/test_compiled.py tests/sidecar/wire tests/sidecar/test_observer.py tests/sidecar/journal/test_writer.py \
   tests/sidecar/journal/test_layout.py tests/sidecar/journal/test_recovery.py tests/domain/test_ingest_signal.py tests/domain/test_redaction.py
 # The tests start hundreds of processes: each reads what the first one compiled, whatever the shell says.
@@ -81,8 +82,8 @@ compiled: $(READY) ## the wheel with its hot path compiled (needs a C compiler),
 	@SIDECAR_COMPILED_LIB="$(CURDIR)/build/compiled/lib" PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/build/compiled/lib:$(CURDIR)" \
 	  $(BIN)/python -m pytest -n 3 -o pythonpath= $(COMPILED_TESTS) $(ARGS)
 
-conformance: $(READY) ## the API against its own OpenAPI at length; make test runs a short form
-	@CONFORMANCE_EXAMPLES=300 $(BIN)/python -m pytest -q tests/sidecar/api/test_conformance.py $(ARGS)
+conformance: $(READY) ## the API against its own OpenAPI at length: EXAMPLES=100 an operation; make test runs 6
+	@CONFORMANCE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/sidecar/api/test_conformance.py $(ARGS)
 
 fuzz: $(READY) ## fuzz the wire with coverage: SECONDS=60; ends at the first input that breaks a rule
 	@$(BIN)/python -m tests.sidecar.wire.fuzz_wire -max_total_time=$(SECONDS) $(ARGS)

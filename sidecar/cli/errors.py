@@ -127,6 +127,11 @@ def _told(error: Exception) -> tuple[int, list[str]]:
             told = UNREACHABLE, [f"the store cannot be used: {error}{remedy}"]
         case DataDirError():
             told = FAILED, [str(error)]
+        case UnicodeEncodeError():
+            told = (
+                CONFIGURATION,
+                ["an argument holds bytes that are no UTF-8, so it names nothing here; use a UTF-8 locale"],
+            )
         case OSError():
             what = f"{error.filename}: " if error.filename else ""
             told = (

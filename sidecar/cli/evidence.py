@@ -50,6 +50,8 @@ def export_bundle(place: Place, wanted: BundleWanted, *, as_json: bool) -> int:
         raise CommandFailed("--since must not lie after --until", CONFIGURATION)
     name = f"{_ODD.sub('_', asked.instance_id)}-{iso(asked.until)[:19].replace(':', '')}Z.evidence.zip"
     path = Path(wanted.output or name)
+    if path.is_dir():
+        raise CommandFailed(f"{path} is a directory; name the file to write with --output", CONFIGURATION)
     settings = settings_for(place).settings
     store = open_reader(settings)
     try:
@@ -134,7 +136,13 @@ def _print(path: Path, verified: Verified) -> None:
 def _write(path: Path, archive: bytes) -> None:
     """Write the whole file or none, for its owner only."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CommandFailed(
+            f"{path} cannot be written ({error.strerror}); name a file in a directory that is there and may "
+            "be written, with --output"
+        ) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(archive)

@@ -110,7 +110,11 @@ def _fill(
 
 
 def _pieces(answers: Answers, instance_id: str | None, since: int, until: int, mark: Mark) -> Iterator[Piece]:
-    names = [instance_id] if instance_id is not None else [one.instance_id for one in answers.instances()]
+    if instance_id is None:
+        names = [one.instance_id for one in answers.instances()]
+    else:
+        answers.reputation(instance_id, None)  # an unknown instance is a mistake, not an empty file
+        names = [instance_id]
     for number, name in enumerate(names):
         if mark.instance_id is not None and name < mark.instance_id:
             continue

@@ -15,6 +15,7 @@ from domain import decide
 from domain.decision import Decision, decision_id
 from domain.fold_on import fold_on
 from domain.fold_state import NEVER, Setting, setting_named
+from domain.rules import RULES, rule_set_id
 from domain.words import Millis
 from sidecar import __version__
 from sidecar.api.times import iso, parse
@@ -49,6 +50,14 @@ def doubts(bundle: Opened) -> Iterator[str]:
     """Tell what may have been changed, but need not."""
     yield from _times_running_back(bundle)
     yield from _unknown_settings(bundle)
+    told = bundle.manifest.sidecar_version
+    if bundle.manifest.rule_set != rule_set_id(RULES):
+        yield (
+            f"its rule tables ({bundle.manifest.rule_set}) are not those of this version "
+            f"({rule_set_id(RULES)}): compare {contents.RULES} with those of {told}, or verify with it"
+        )
+    if told != __version__ and (odd := _odd_text(bundle)):
+        yield f"{odd}, as this version says it; {told} wrote it, verify with that one"
 
 
 def _check_signals(bundle: Opened) -> None:
@@ -61,11 +70,16 @@ def _check_signals(bundle: Opened) -> None:
     keys = [(fact.occurred_at, fact.seq) for fact in inside]
     if any(not bundle.since <= at <= bundle.until for at, _ in keys) or keys != sorted(keys):
         raise BundleBroken(f"{contents.TIMELINE} holds signals outside the range, or out of order")
-    if bundle.manifest.sidecar_version != __version__:
-        return  # another version may say the same fields in other words
+    # Another version may say the same fields in other words: then it is a doubt.
+    if bundle.manifest.sidecar_version == __version__ and (odd := _odd_text(bundle)):
+        raise BundleBroken(odd)
+
+
+def _odd_text(bundle: Opened) -> str:
     for line in bundle.timeline:
         if (line.summary, line.level) != contents.told_again(line):
-            raise BundleBroken(f"the summary of signal {line.id} does not say what its fields say")
+            return f"the summary of signal {line.id} does not say what its fields say"
+    return ""
 
 
 def _check_decisions(bundle: Opened) -> None:
@@ -135,6 +149,10 @@ def _check_settings(bundle: Opened) -> None:
         (line.rule_set, line.window_ms, line.latency_rules): line.decisions
         for line in bundle.rules_file.settings
     }
+    evaluated = bundle.start.evaluated
+    in_force = None if evaluated is None else setting_named(evaluated.setting, bundle.rules)
+    if in_force is not None and not WINDOW_MIN_MS <= in_force.window_ms <= WINDOW_MAX_MS:
+        raise BundleBroken(f"{contents.START} states a window of a length no sidecar has")
     if {key: count for key, count in told.items() if count} != counted:
         raise BundleBroken(f"{contents.RULES} names other settings than the decisions do")
 

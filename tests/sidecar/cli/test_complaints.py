@@ -111,11 +111,12 @@ def test_a_store_in_trouble_is_told_with_its_remedy(tmp_path: Path, url: str) ->
     assert "secret" not in ran.err
 
 
-@pytest.mark.parametrize("command", ["timeline", "decisions", "explain", "replay"])
-def test_a_name_nobody_heard_of_is_told(data_dir: Path, command: str) -> None:
+@pytest.mark.parametrize("command", ["timeline", "decisions", "explain", "replay", "export"])
+def test_a_name_nobody_heard_of_is_told(data_dir: Path, tmp_path: Path, command: str) -> None:
     """Nothing printed and exit 0 looks like a quiet number."""
     ran = run(command, "nobody", "--data-dir", str(data_dir))
-    parsed = run(command, "nobody", "--json", "--data-dir", str(data_dir))
+    file = ("-o", str(tmp_path / "x.csv")) if command == "export" else ()
+    parsed = run(command, "nobody", *file, "--json", "--data-dir", str(data_dir))
 
     assert (ran.status, parsed.status) == (1, 1)
     assert "no signal of this instance was ever recorded: nobody" in ran.err
@@ -229,6 +230,28 @@ def test_who_asks_for_json_gets_json_whatever_happens(tmp_path: Path, name: str)
 
     assert ran.status in {1, 2, 3}, ran
     assert isinstance(json.loads(ran.out), dict)
+
+
+def test_a_name_that_is_no_utf_8_is_a_sentence(data_dir: Path) -> None:
+    """As a terminal of another encoding sends it."""
+    ran = run("timeline", "caf\udce9", "--data-dir", str(data_dir))
+
+    assert ran.status == 2
+    assert "no UTF-8" in ran.err
+
+
+@pytest.mark.parametrize("target", ["{tmp}", "{tmp}/none/x.zip"])
+def test_a_bundle_that_cannot_be_written_names_the_file_that_was_asked_for(
+    data_dir: Path, tmp_path: Path, target: str
+) -> None:
+    """Not the draft beside it."""
+    path = target.format(tmp=tmp_path)
+
+    ran = run("export", "--bundle", RESTING, "-o", path, "--data-dir", str(data_dir))
+
+    assert ran.status in {1, 2}
+    assert ran.err.startswith(f"sidecar: {path} ")
+    assert "--output" in ran.err
 
 
 def test_settings_are_shown_as_one_would_write_them() -> None:

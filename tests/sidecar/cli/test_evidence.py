@@ -19,6 +19,8 @@ from domain.fold_state import setting_of
 from domain.forget import ForgetPersonalIds
 from domain.record_signal import RecordReputationSignal
 from domain.retain import DropPastRetention
+from domain.rule_constants import constants, with_constants
+from domain.rules import RULES
 from domain.words import ActionKind
 from exporters.sql.store import SqlStore
 from sidecar.api.times import iso, parse
@@ -604,6 +606,43 @@ def test_times_of_recording_that_run_back_are_told(bundle: Path, tmp_path: Path,
 
     assert ran.status == (0 if back_ms == 59_000 else 4), ran.out
     assert ("a clock was set back" in ran.out) == (ran.status == 4)
+
+
+def test_a_summary_of_another_version_is_doubted_not_refused(bundle: Path, tmp_path: Path) -> None:
+    """It may have said the same fields in other words."""
+    forged = changed_line(bundle, "timeline.ndjson", summary="a message went out")
+    path = tmp_path / "older.zip"
+    path.write_bytes(resealed(bundle.read_bytes(), {"timeline.ndjson": forged}, sidecarVersion="0.0.1"))
+
+    ran = run("verify", str(path))
+
+    assert ran.status == 4
+    assert "0.0.1 wrote it" in ran.out
+
+
+def test_rule_tables_that_are_not_ours_are_doubted_although_all_decisions_come_out(tmp_path: Path) -> None:
+    """A whole history folded with friendlier numbers is consistent: the reader must know whose they are."""
+    rules = with_constants(RULES, {"C1.deliveredRate": 0.01})
+    other = setting_of(HALF_HOUR, rules=rules)
+    data = DataDir(tmp_path / "data")
+    store = SqlStore(data.database_url, sidecar_id=data.sidecar_id())
+    store.open()
+    try:
+        piece = journal_slice(exchange(*facts_of(RESTING), exchange_id="x"), offset=1)
+        recorded = RecordReputationSignal(store)([piece], END)
+        EvaluateInstanceHealth(store, other).touched(recorded.signals, END)
+        archive = gather(store, Asked(RESTING, 0, END), NOBODY_TOLD)
+    finally:
+        store.close()
+    file = json.loads(content_of(archive, "rules.json"))
+    file |= {"ruleSet": other.rule_set, "constants": constants(rules)}
+    forged = resealed(archive, {"rules.json": contents.json_text(file)}, ruleSet=other.rule_set)
+
+    verified = verify(forged)
+
+    assert verified.reproduced == verified.manifest.decisions >= 1
+    assert verified.verdict is Verdict.UNPROVEN
+    assert "are not those of this version" in verified.reasons[0]
 
 
 def test_decisions_of_settings_that_no_recorder_told_are_doubted(data_dir: Path, tmp_path: Path) -> None:
