@@ -22,7 +22,7 @@ class BodyState(Word):
     ELIDED = "elided"
     """Whole but for long JSON strings, whose content was left out."""
     CUT = "cut"
-    """Larger than the bound, or broken off; what was copied is a prefix."""
+    """Larger than the bound: nothing is kept; or broken off: what was copied is a prefix."""
     UNDECODABLE = "undecodable"
     """Content coding unknown, corrupt, or beyond the ratio bound."""
 

@@ -19,6 +19,9 @@ DECODED_MAX: Final = 64 << 20
 """Decoded bytes looked at; a larger body counts as cut."""
 
 CODINGS_MAX: Final = 2
+_START_BYTES: Final = 64
+"""Looked at to tell a JSON text."""
+
 PARTS_MAX: Final = 1024
 """Chunks kept apart: a body that comes byte by byte must not cost fifty times its size."""
 
@@ -39,8 +42,8 @@ class BodyTap:
     """Implements `sidecar.exchange.BodyCopy`.
 
     A body of at most `copy_max` decoded bytes is kept as it is. Only in a larger one are long JSON strings
-    left out; what then is still larger is cut. The result is the same however the body was split into chunks
-    (the ratio bound alone is applied to what has come so far).
+    left out; what then is still larger is cut, and nothing of it kept. The result is the same however the body
+    was split into chunks (the ratio bound alone is applied to what has come so far).
 
     Args:
         headers: of the message; content type and content coding count.
@@ -147,23 +150,24 @@ class BodyTap:
 
     def _outgrown(self) -> None:
         """Leave long strings out of a JSON text from its beginning; cut anything else."""
-        whole = b"".join(self._kept)
-        self._kept, self._used = [], 0
+        kept, self._kept, self._used = self._kept, [], 0
         self._plain = False
-        if whole[:64].lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"["):
-            self._filter = LongStrings(self._string_max)
-            self._append(self._filter.feed(whole))
-        else:
-            self._append([whole])
+        start = b""
+        for piece in kept:
+            start += piece[: _START_BYTES - len(start)]
+        if start.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] not in (b"{", b"["):
+            self._cut()
+            return
+        self._filter = LongStrings(self._string_max)
+        for piece in kept:
+            self._append(self._filter.feed(piece))
+            if self._done:
+                return
 
     def _append(self, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
-            room = self._copy_max - self._used
-            if len(piece) > room:
-                self._kept.append(piece[:room])
-                self._used += room
-                self.unseen = Unseen.CUT
-                self._done = True
+            if len(piece) > self._copy_max - self._used:
+                self._cut()
                 return
             self._kept.append(piece)
             self._used += len(piece)
@@ -207,7 +211,7 @@ class BodyTap:
                 self._refuse(Unseen.RATIO)
                 return
             if size > DECODED_MAX:
-                self.unseen, self._done = Unseen.CUT, True
+                self._cut()
                 return
             if last:
                 yield piece
@@ -215,6 +219,12 @@ class BodyTap:
                 yield from self._decoded(piece, stage + 1)
             if self._done:
                 return
+
+    def _cut(self) -> None:
+        """Give up on a body that outgrew its bound: nobody reads a part of one, so none is kept in memory."""
+        self._done = True
+        self.unseen = Unseen.CUT
+        self._kept, self._used = [], 0
 
     def _refuse(self, reason: Unseen) -> None:
         """Give up on a body that cannot be decoded; what was kept is worth nothing."""
