@@ -42,8 +42,8 @@ class BodyTap:
     """Implements `sidecar.exchange.BodyCopy`.
 
     A body of at most `copy_max` decoded bytes is kept as it is. Only in a larger one are long JSON strings
-    left out; what then is still larger is cut, and nothing of it kept. The result is the same however the body
-    was split into chunks (the ratio bound alone is applied to what has come so far).
+    left out; what then is still larger is cut, and nothing of it kept. The result is the same however the
+    body was split into chunks (the ratio bound alone is applied to what has come so far).
 
     Args:
         headers: of the message; content type and content coding count.
