@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.print_tables import DECISIONS, renewed
+from exporters.prometheus.catalogue import CATALOGUE
 from sidecar.settings import options
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,8 @@ PAGES = sorted(
     }
 )
 """Pages that speak of the tree as it is now; a decision record speaks of the day it was written."""
+NO_SETTINGS = {"SIDECAR_CONFIG", "SIDECAR_COMPILED", "SIDECAR_CHAOS"}
+"""Where the file of settings is; what a build or a test is told."""
 CODE = ("domain", "sidecar", "exporters", "dashboards", "bench", "deploy", "docs", "tests")
 IN_THE_TREE = rf"(?:{'|'.join((*CODE, 'requirements'))})/[\w./-]*"
 
@@ -93,6 +96,19 @@ def test_every_test_that_a_promise_names_is_there(name: str) -> None:
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_setting_and_metric_that_a_page_names_is_there(path: Path) -> None:
+    """Nobody sets a variable that nothing reads, or waits for a metric that never comes."""
+    page = path.read_text("utf-8")
+    settings = {option.env for option in options()} | {
+        f"{option.env}_FILE" for option in options() if option.secret
+    }
+    metrics = {metric.shown_as for metric in CATALOGUE}
+
+    assert set(re.findall(r"\bSIDECAR_[A-Z_]*[A-Z]\b(?!_)", page)) - settings - NO_SETTINGS == set()
+    assert set(re.findall(r"\breputation_\w+(?:_total|_seconds|_bytes)\b", page)) <= metrics
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
