@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.fact import Fact
 from domain.fold import fold
 from domain.fold_material import Entry, Material, entries_of, reports_of
-from domain.fold_state import INITIAL, KEPT_MAX, FoldState, Setting, from_text, keep, thinned, to_text
+from domain.fold_state import (
+    INITIAL,
+    KEPT_MAX,
+    FoldState,
+    Setting,
+    from_text,
+    keep,
+    setting_named,
+    setting_of,
+    thinned,
+    to_text,
+)
 from domain.words import Millis, SignalType, Source
 from tests.domain.fold_oracle import Oracle, World
 from tests.domain.worlds import START, WINDOW, dates, worlds
@@ -68,6 +80,30 @@ def test_a_message_told_twice_keeps_its_latency_in_the_mean_until_its_last_repor
         state = fold(INITIAL, material(world, -1, until), until, SETTING).state
         assert state == Oracle(world).run(until)
         assert moved(world, fold(INITIAL, material(world, -1, START), START, SETTING).state, until) == state
+
+
+def test_facts_without_a_message_are_no_reports_of_one() -> None:
+    """A send's latency names no message: two of them are two facts."""
+    entries = [Entry(START, 1, ""), Entry(START, 1, ""), Entry(START, 1, "a"), Entry(START + 1, 1, "a")]
+
+    assert list(reports_of(entries)) == [(1, "a")]
+
+
+@pytest.mark.parametrize("latency_rules", [True, False])
+def test_a_setting_is_read_back_from_its_id(latency_rules: bool) -> None:
+    """Whoever finds a stored state knows what it was folded with."""
+    setting = setting_of(900_000, latency_rules=latency_rules)
+
+    read = setting_named(setting.id)
+
+    assert read is not None
+    assert (read.id, read.window_ms, read.latency_rules) == (setting.id, 900_000, latency_rules)
+
+
+@pytest.mark.parametrize("odd", ["", "rules", "{0}", "{0}/", "{0}/x/plain", "{0}/9/loud", "other/9/plain"])
+def test_an_id_of_other_rules_or_of_none_gives_no_setting(odd: str) -> None:
+    """Nobody folds on from what these rules did not make."""
+    assert setting_named(odd.format(setting_of(1).rule_set)) is None
 
 
 @given(worlds(), st.lists(dates(), max_size=8))

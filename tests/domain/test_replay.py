@@ -393,3 +393,17 @@ def test_a_decision_names_each_supporting_signal_once() -> None:
     ids = scored.signal_ids
     assert len(ids) == len(set(ids))
     assert set(ids) >= {f"f{seq:04}" for seq in range(5, 10)}
+
+
+def test_a_decision_of_other_rule_tables_is_told_by_their_hash() -> None:
+    """It can neither be confirmed nor refuted: the tables it stands on are not here."""
+    store = InMemoryStore()
+    use_case = EvaluateInstanceHealth(store, SETTING)
+    arrive(store, use_case, numbered(burst(SignalType.MESSAGE_SENT, 3, START)), START + 10)
+    use_case.acted("i-1", ActionKind.BAN, START + 20)
+    foreign = decisions_of(store)[0]._replace(rule_set="other")
+
+    replayed = ReplayDecisions(store, SETTING).decision(foreign)
+
+    assert not replayed.reproduced
+    assert [difference.path for difference in replayed.differences] == ["ruleSet"]

@@ -82,6 +82,7 @@ class Recording:
     def tidy(self, now: Millis) -> None:
         assert now == 7
         self.tidied.set()
+        self._evaluation()  # what is due by time is evaluated as well
 
 
 def batches(count: int) -> list[list[Slice]]:
