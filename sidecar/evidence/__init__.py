@@ -8,5 +8,6 @@ gather     takes all of it from the store
 opened     takes a bundle apart: form, digests, every line
 recount    answers what a replay asks, from a bundle's facts alone
 doubts     what the content says against itself
+told_settings  the same of its settings
 verify     checks a bundle, replays its decisions, and gives the verdict
 """

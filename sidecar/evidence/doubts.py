@@ -7,9 +7,7 @@ settings, may explain as well is a doubt: it is told, and the bundle proves less
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from domain import decide
 from domain.decision import Decision, decision_id
@@ -24,7 +22,7 @@ from sidecar.evidence import contents
 from sidecar.evidence.archive import BundleBroken
 from sidecar.evidence.opened import Opened
 from sidecar.evidence.recount import Recount
-from sidecar.settings import HIDDEN, options
+from sidecar.evidence.told_settings import check_settings, unknown_settings
 
 CLOCK_MS: Final[Millis] = 60_000
 """Clocks of several sidecars differ, and one may be stepped: so far times of recording may run back."""
@@ -41,21 +39,23 @@ def check(bundle: Opened) -> None:
     _check_signals(bundle)
     _check_decisions(bundle)
     _check_actions(bundle)
-    _check_settings(bundle)
-    for configured in bundle.configuration.configurations:
-        _check_configured(configured)
+    check_settings(bundle)
+    _check_evaluated(bundle)
 
 
 def doubts(bundle: Opened) -> Iterator[str]:
     """Tell what may have been changed, but need not."""
     yield from _times_running_back(bundle)
-    yield from _unknown_settings(bundle)
+    yield from unknown_settings(bundle)
     told = bundle.manifest.sidecar_version
     if bundle.manifest.rule_set != rule_set_id(RULES):
         yield (
             f"its rule tables ({bundle.manifest.rule_set}) are not those of this version "
             f"({rule_set_id(RULES)}): compare {contents.RULES} with those of {told}, or verify with it"
         )
+    evaluated = bundle.start.evaluated
+    if evaluated is not None and evaluated.setting.partition("/")[0] != bundle.manifest.rule_set:
+        yield f"it was last evaluated with other rule tables: {evaluated.setting[:80]}"
     if told != __version__ and (odd := _odd_text(bundle)):
         yield f"{odd}, as this version says it; {told} wrote it, verify with that one"
 
@@ -133,52 +133,37 @@ def _check_decision(decision: Decision, by_id: dict[str, Decision], bundle: Open
 
 def _check_actions(bundle: Opened) -> None:
     actions = bundle.actions
+    if len(actions) != bundle.start.actions:  # before a number that was made up is counted to
+        raise BundleBroken(f"{contents.ACTIONS} does not hold every act of an operator, each once")
     numbered = [(action.id, action.seq) for action in sorted(actions, key=lambda action: action.seq)]
     kinds = {action.seq: action.kind for action in actions}
     expected = [(f"{seq:08}-{kinds.get(seq, '')}", seq) for seq in range(1, bundle.start.actions + 1)]
-    if len(numbered) != bundle.start.actions or numbered != expected:
+    if numbered != expected:
         raise BundleBroken(f"{contents.ACTIONS} does not hold every act of an operator, each once")
 
 
-def _check_settings(bundle: Opened) -> None:
-    counted: dict[tuple[str, int, bool], int] = {}
-    for decision in bundle.decisions:
-        key = (decision.rule_set, decision.window_ms, decision.latency_rules)
-        counted[key] = counted.get(key, 0) + 1
-    told = {
-        (line.rule_set, line.window_ms, line.latency_rules): line.decisions
-        for line in bundle.rules_file.settings
-    }
+def _check_evaluated(bundle: Opened) -> None:
+    """Hold how far it was evaluated against what was decided, for each decision was stored with it."""
     evaluated = bundle.start.evaluated
-    in_force = None if evaluated is None else setting_named(evaluated.setting, bundle.rules)
+    if evaluated is None:
+        if bundle.decisions:
+            raise BundleBroken(f"{contents.START} says that it was never evaluated, but it was decided upon")
+        return
+    in_force = setting_named(evaluated.setting, bundle.rules)
     if in_force is not None and not WINDOW_MIN_MS <= in_force.window_ms <= WINDOW_MAX_MS:
         raise BundleBroken(f"{contents.START} states a window of a length no sidecar has")
-    if {key: count for key, count in told.items() if count} != counted:
-        raise BundleBroken(f"{contents.RULES} names other settings than the decisions do")
-
-
-def _check_configured(told: Configured) -> None:
-    if told.sidecar_version != __version__:
-        return  # another version has other settings
-    known = {option.name: option for option in options()}
-    if told.settings.keys() != known.keys():
-        raise BundleBroken(f"{contents.CONFIGURATION} names other settings than a sidecar has")
-    stated = (told.window_ms, "on" if told.latency_rules else "off")
-    if stated != (told.settings["window_ms"], told.settings["latency_rules"]):
-        raise BundleBroken(f"{contents.CONFIGURATION} contradicts itself about window or latency rules")
-    for name, value in told.settings.items():
-        if not _may_be(value, known[name].type, secret=known[name].secret, listed=name == "routes"):
-            raise BundleBroken(f"{contents.CONFIGURATION} gives {name} a value that it cannot have")
-
-
-def _may_be(value: Any, kind: Any, *, secret: bool, listed: bool) -> bool:
-    if secret:
-        return value in (None, HIDDEN)
-    try:
-        msgspec.convert(value, list[str] if listed else kind)
-    except msgspec.ValidationError:
-        return False
-    return True
+    of_bundle = evaluated.setting.partition("/")[0] == bundle.manifest.rule_set
+    if of_bundle and evaluated.setting not in {line.id for line in bundle.rules_file.settings}:
+        raise BundleBroken(f"{contents.RULES} does not name what {contents.START} says is in force")
+    known = max((decision.seq for decision in bundle.decisions), default=0)
+    acted = max((decision.actions for decision in bundle.decisions), default=0)
+    stepped = max((one.evaluated_at for one in bundle.decisions if not one.asked), default=NEVER)
+    if (
+        not known <= evaluated.seq <= bundle.start.seq
+        or evaluated.actions < max(acted, bundle.start.actions)
+        or evaluated.at < stepped
+    ):
+        raise BundleBroken(f"{contents.START} says that less was evaluated than was decided upon, or more")
 
 
 def _times_running_back(bundle: Opened) -> Iterator[str]:
@@ -207,20 +192,6 @@ def _runs_back(recorded: Sequence[tuple[int, Millis, str]]) -> str:
         if at > latest:
             latest, before = at, name
     return ""
-
-
-def _unknown_settings(bundle: Opened) -> Iterator[str]:
-    configuration = bundle.configuration
-    if configuration.taken_from != "recorder":
-        return
-    told = {(one.rule_set, one.window_ms, one.latency_rules) for one in configuration.configurations}
-    for line in bundle.rules_file.settings:
-        if line.decisions and (line.rule_set, line.window_ms, line.latency_rules) not in told:
-            yield (
-                f"{line.decisions} decisions were made with a window of {line.window_ms} ms and rule set "
-                f"{line.rule_set}, which {contents.CONFIGURATION} does not name: another sidecar decided, or "
-                "it was changed"
-            )
 
 
 def undecided(bundle: Opened, setting: Setting, recount: Recount) -> list[Millis]:

@@ -7,7 +7,7 @@ import random
 import shutil
 import sqlite3
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -421,7 +421,8 @@ def test_decisions_of_foreign_rules_are_not_called_sound(bundle: Path, tmp_path:
     lines = decisions_of(bundle)
     foreign(lines)
     rules = json.loads(content(bundle, "rules.json"))
-    rules["settings"] = [{**rules["settings"][0], "ruleSet": lines[0]["ruleSet"]}]
+    [own] = rules["settings"]
+    rules["settings"] = [{**own, "ruleSet": lines[0]["ruleSet"]}, {**own, "decisions": 0}]
     path = tmp_path / "foreign.zip"
     forged = {"decisions.ndjson": ndjson(lines), "rules.json": contents.json_text(rules)}
     path.write_bytes(resealed(bundle.read_bytes(), forged))
@@ -592,6 +593,78 @@ def test_what_contradicts_itself_is_broken_although_every_digest_holds(
     assert ran.status == 1, ran.out
     assert ran.out.startswith("BROKEN")
     assert told in ran.out
+
+
+BELIEVED = {
+    "timeline.ndjson": {"id", "remoteJid", "recordedAt", "context", "messageId", "latencyMs", "isGroup"},
+    "decisions.ndjson": {"recordedAt"},
+    "gaps.ndjson": {"from", "to", "reason", "count"},
+    "configuration.json": {"configurations", "takenFrom"},
+    "start.json": {"seq", "at", "actions"},
+}
+"""Members that nothing else in a bundle follows from (docs/cli.md says so)."""
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Walk every member of a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        yield (*path, name)
+        yield from places(one, (*path, name))
+
+
+def odd(value: Any, draw: random.Random) -> Any:
+    """Make something else of a JSON value: near it, or absurd."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return draw.choice([value + 1, value - 1, -1, 2**31, 10**9, 2**63, 2**70, None, "x"])
+        case str():
+            return draw.choice([value + "x", value[:-1], value[::-1], "", None, 3])
+        case list():
+            return draw.choice([[], value + value[:1], value[:-1], None])
+        case dict():
+            name = draw.choice([*value, "other"])
+            return {key: one for key, one in value.items() if key != name} | (
+                {"z": 1} if draw.randrange(2) else {}
+            )
+        case _:
+            return draw.choice([1, "x", {}])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_member_that_is_changed_is_found_unless_it_is_believed(bundle: Path, seed: int) -> None:
+    """60 changes each, all digests right: one of four verdicts at once, sound only where docs/cli.md says."""
+    draw = random.Random(seed)
+    archive = bundle.read_bytes()
+    unfound, judged = [], 0
+    for _ in range(60):
+        name = draw.choice([one for one in contents.FILES if content(bundle, one)])
+        values = [json.loads(line) for line in content(bundle, name).splitlines()] if "nd" in name else None
+        value = json.loads(content(bundle, name)) if values is None else draw.choice(values)
+        path = draw.choice(list(places(value)))
+        holder = value
+        for step in path[:-1]:
+            holder = holder[step]
+        before = holder[path[-1]]
+        holder[path[-1]] = odd(before, draw)
+        if holder[path[-1]] == before:
+            continue
+        try:
+            changed = contents.json_text(value) if values is None else ndjson(values)
+        except OverflowError:
+            continue  # a number that we cannot write, and so nobody can read
+        judged += 1
+        try:
+            verdict = verify(resealed(archive, {name: changed})).verdict
+        except BundleBroken:
+            continue
+        if verdict is Verdict.SOUND and path[-1 if name == "start.json" else 0] not in BELIEVED.get(name, ()):
+            unfound.append((name, path, before, holder[path[-1]]))
+
+    assert unfound == []
+    assert judged > 30
 
 
 @pytest.mark.parametrize("back_ms", [61_000, -61_000, 59_000])
