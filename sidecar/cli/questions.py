@@ -154,6 +154,8 @@ def _follow(answers: Answers, asked: TimelineAsked, *, as_json: bool) -> int:
     wanted = asked._replace(until=now_ms(), descending=False)
     for signal in signals_of(answers, wanted, PAGE):
         _print_followed(signal, printed, as_json=as_json)
+    if not printed:
+        complain(f"nothing was recorded of {asked.instance_id} lately; waiting for it (Ctrl-C ends)")
     for signal in stream:
         if _is_wanted(signal, asked):
             _print_followed(signal, printed, as_json=as_json)

@@ -39,13 +39,13 @@ def _check_configured(told: Configured) -> None:
     if told.sidecar_version != __version__:
         return  # another version has other settings
     known = {option.name: option for option in options()}
-    if told.settings.keys() != known.keys():
-        raise BundleBroken(f"{contents.CONFIGURATION} names other settings than a sidecar has")
     stated = (told.window_ms, "on" if told.latency_rules else "off")
-    if stated != (told.settings["window_ms"], told.settings["latency_rules"]):
+    if stated != (told.settings.get("window_ms"), told.settings.get("latency_rules")):
         raise BundleBroken(f"{contents.CONFIGURATION} contradicts itself about window or latency rules")
     for name, value in told.settings.items():
-        if not _may_be(value, known[name].type, secret=known[name].secret, listed=name == "routes"):
+        if name in known and not _may_be(
+            value, known[name].type, secret=known[name].secret, listed=name == "routes"
+        ):
             raise BundleBroken(f"{contents.CONFIGURATION} gives {name} a value that it cannot have")
 
 
@@ -62,6 +62,12 @@ def _may_be(value: Any, kind: Any, *, secret: bool, listed: bool) -> bool:
 def unknown_settings(bundle: Opened) -> Iterator[str]:
     """Tell of decisions whose settings no recorder said it had."""
     configuration = bundle.configuration
+    names = {option.name for option in options()}
+    for one in configuration.configurations:
+        # Another version has other settings; one that is being worked on may have, too.
+        if one.sidecar_version == __version__ and (odd := sorted(names ^ one.settings.keys())):
+            yield f"{contents.CONFIGURATION} has not the settings of this version: {', '.join(odd)[:200]}"
+            break
     if configuration.taken_from != "recorder":
         return
     told = {(one.rule_set, one.window_ms, one.latency_rules) for one in configuration.configurations}

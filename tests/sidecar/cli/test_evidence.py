@@ -505,11 +505,6 @@ FORGERIES: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
         lambda b: content(b, "configuration.json").replace(b"{", b'{"junk": [1, 2],', 1),
         "says more than its form",
     ),
-    "junk among the settings": (
-        "configuration.json",
-        lambda b: changed_settings(b, junk=1),
-        "other settings than a sidecar has",
-    ),
     "a setting out of bounds": (
         "configuration.json",
         lambda b: changed_settings(b, retention_days=-1),
@@ -679,6 +674,22 @@ def test_times_of_recording_that_run_back_are_told(bundle: Path, tmp_path: Path,
 
     assert ran.status == (0 if back_ms == 59_000 else 4), ran.out
     assert ("a clock was set back" in ran.out) == (ran.status == 4)
+
+
+@pytest.mark.parametrize("changed", [{"junk": 1}, {"window_ms2": None}])
+def test_settings_that_this_version_does_not_have_are_doubted(
+    bundle: Path, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    """They were made up, or another state of the program told them: in any case they prove nothing."""
+    path = tmp_path / "junk.zip"
+    path.write_bytes(
+        resealed(bundle.read_bytes(), {"configuration.json": changed_settings(bundle, **changed)})
+    )
+
+    ran = run("verify", str(path))
+
+    assert ran.status == 4
+    assert f"not the settings of this version: {next(iter(changed))}" in ran.out
 
 
 def test_a_summary_of_another_version_is_doubted_not_refused(bundle: Path, tmp_path: Path) -> None:
