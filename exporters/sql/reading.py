@@ -140,11 +140,13 @@ class SqlReading:
 
     def instances(self, after: str | None, limit: int) -> list[InstanceSummary]:
         """Give instances in ascending order of their id, those behind `after`, at most `limit`."""
+        # By code point, also where the column has another order (docs/operations-databases.md, Citus).
+        name = _R.instanceId.collate("C") if self._engine.dialect.name == "postgresql" else _R.instanceId
         # A row without a fact was made by the reference's ORM, or to be locked: an instance exists from its
         # first signal.
-        statement = _INSTANCES.where(_R.lastSeq > 0).order_by(_R.instanceId).limit(limit)
+        statement = _INSTANCES.where(_R.lastSeq > 0).order_by(name).limit(limit)
         if after is not None:
-            statement = statement.where(_R.instanceId > after)
+            statement = statement.where(name > after)
         with available(), self._engine.connect() as connection:
             return [_summary(row) for row in connection.execute(statement)]
 

@@ -193,3 +193,20 @@ def test_the_documented_calls_spread_every_table_with_an_instance_in_its_key_and
     assert called == SPREAD
     keyed = {table.name for table in metadata.sorted_tables if "instanceId" in table.primary_key.columns}
     assert keyed == SPREAD
+
+
+def test_lists_are_compared_and_ordered_by_code_point_whatever_the_columns_collation(
+    captured: Callable[[bool], tuple[SqlStore, list[Sent]]],
+) -> None:
+    """The set-up for Citus gives instances the database's own order; a page must not mix the two.
+
+    Told by the statement: servers for tests bring no collation but those by code point.
+    """
+    store, sent = captured(True)
+
+    store.instances("sales-1", 5)
+
+    [page] = [statement for statement, _ in sent if "instance_reputation" in statement]
+    compared, ordered = page.split("ORDER BY")
+    assert '"instanceId" COLLATE "C") > ' in compared
+    assert '"instanceId" COLLATE "C"' in ordered
