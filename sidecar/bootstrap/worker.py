@@ -16,13 +16,16 @@ from sidecar.clock import now_ms
 from sidecar.data_dir import DataDir
 from sidecar.exchange import Copier, Headers
 from sidecar.journal.writer import JournalWriter
-from sidecar.observation import TapCopier
+from sidecar.observation import COPY_FIELDS, TapCopier
 from sidecar.observer import RouteReading, TrafficObserver
 from sidecar.open_files import connections_within
 from sidecar.providers import codes
 from sidecar.settings import RouteSettings, Settings
 from sidecar.wire import Counters, Forwarder, Limits, Route, Upstream, VerifyMode, listener_tls
 from sidecar.worker import Worker
+
+COPIERS_MAX: Final = 256
+"""Makers of copies remembered; then all are forgotten at once, which costs making each again."""
 
 _VERIFY: Final = {"observe": VerifyMode.OBSERVE, "reject": VerifyMode.REJECT}
 
@@ -68,15 +71,23 @@ def exchange_ids(index: int) -> Callable[[], str]:
 
 
 def body_copies(settings: Settings) -> Callable[[Headers], Copier]:
-    """Give a maker of makers of bounded body copies."""
+    """Give a maker of makers of bounded body copies, which remembers those of the usual fields."""
+    made: dict[tuple[tuple[bytes, bytes], ...], Copier] = {}
 
     def copier_of(headers: Headers) -> Copier:
-        return TapCopier(
-            headers,
-            copy_max=settings.observe_max_bytes,
-            string_max=settings.observe_string_max_bytes,
-            ratio_max=settings.decode_ratio_max,
-        )
+        counting = tuple(pair for pair in headers if pair[0].lower() in COPY_FIELDS)
+        copier = made.get(counting)
+        if copier is None:
+            copier = TapCopier(
+                list(counting),
+                copy_max=settings.observe_max_bytes,
+                string_max=settings.observe_string_max_bytes,
+                ratio_max=settings.decode_ratio_max,
+            )
+            if len(made) >= COPIERS_MAX:
+                made.clear()
+            made[counting] = copier
+        return copier
 
     return copier_of
 

@@ -6,6 +6,6 @@
 none for the usual body: one small piece without coding is kept by reference and given back as it is.
 """
 
-from sidecar.observation.tap import BodyTap, TapCopier, Unseen
+from sidecar.observation.tap import COPY_FIELDS, BodyTap, TapCopier, Unseen
 
-__all__ = ["BodyTap", "TapCopier", "Unseen"]
+__all__ = ["COPY_FIELDS", "BodyTap", "TapCopier", "Unseen"]

@@ -25,6 +25,9 @@ _START_BYTES: Final = 64
 PARTS_MAX: Final = 1024
 """Chunks kept apart: a body that comes byte by byte must not cost fifty times its size."""
 
+COPY_FIELDS: Final = frozenset((b"content-type", b"content-encoding"))
+"""All that counts of a head to how its body is copied."""
+
 _MEDIA: Final = (b"image/", b"video/", b"audio/", b"font/", b"application/octet-stream")
 """Content types that hold no facts; their bodies are not copied."""
 

@@ -12,7 +12,9 @@ What is passed on is the raw lines, but for those that are hop-by-hop (RFC 9110 
 order, case, duplicates and white space stay.
 
 Most lines of a head were in an earlier one too. `_known` remembers lines that both parties accepted, and how
-they read: a bounded memo of a pure function, which changes no result.
+they read: a bounded memo of a pure function, which changes no result. A line that is new in its value alone
+(`traceparent`, a request's id) is read here as ever; llhttp, which has accepted its name, has no say in
+visible ASCII behind a name that means nothing to HTTP's framing, so it is not asked again (`_names`).
 """
 
 import re
@@ -81,7 +83,10 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*
 
 _KNOWN_MAX: Final = 4096
 _KNOWN_LINE_BYTES_MAX: Final = 512
+_KNOWN_NAME_BYTES_MAX: Final = 64
 _known: Final[dict[bytes, Field]] = {}
+_names: Final[set[bytes]] = set()
+"""Names, in exactly these letters, of accepted lines that mean nothing to the wire."""
 
 # Never removed because a Connection field names them: they are not the sender's to declare hop-by-hop.
 _NOT_NOMINATED: Final = frozenset(
@@ -116,11 +121,31 @@ def read_head(head: bytes, limits: Limits) -> tuple[list[bytes], Headers, Specia
         field = known.get(line)
         if field is None:
             field = _read_line(line)
-            fresh.append((line, field))
+            if field[0][0] in _names and line.isascii() and b"\t" not in line:
+                _remember(line, field)
+            else:
+                fresh.append((line, field))
         headers.append(field[0])
         if field[1]:
             special.append((at, field))
     return lines, headers, special, fresh
+
+
+def _remember(line: bytes, field: Field) -> None:
+    """Remember a line that both parties accept."""
+    if len(line) <= _KNOWN_LINE_BYTES_MAX:
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        _known[line] = field
+
+
+def _remember_name(field: Field) -> None:
+    """Remember the name of an accepted line, if it means nothing to the wire."""
+    name = field.pair[0]
+    if not field.meaning and len(name) <= _KNOWN_NAME_BYTES_MAX:
+        if len(_names) >= _KNOWN_MAX:
+            _names.clear()
+        _names.add(name)
 
 
 def _read_line(line: bytes) -> Field:
@@ -219,9 +244,9 @@ def second_opinion(
         if len(starts) >= _KNOWN_MAX:
             starts.clear()
         starts[line] = start
-    if len(_known) + len(fresh) > _KNOWN_MAX:
-        _known.clear()
-    _known.update((line, field) for line, field in fresh if len(line) <= _KNOWN_LINE_BYTES_MAX)
+    for accepted, field in fresh:
+        _remember(accepted, field)
+        _remember_name(field)
 
 
 def _length_of(value: bytes) -> int:

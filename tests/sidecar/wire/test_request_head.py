@@ -1,5 +1,6 @@
 """Request heads: what is passed on, and what is taken from them."""
 
+import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,6 +158,7 @@ def test_remembered_lines_read_as_they_did_when_new(lines: list[bytes]) -> None:
         return request.forwarded, request.framing, request.headers
 
     heads._known.clear()
+    heads._names.clear()
     fresh = verdict()
 
     assert verdict() == fresh
@@ -170,3 +172,41 @@ def test_the_memo_of_lines_is_bounded() -> None:
 
     assert len(heads._known) <= heads._KNOWN_MAX
     assert not any(line.startswith(b"Y:") for line in heads._known)
+
+
+@given(
+    name=st.sampled_from([b"traceparent", b"X-Request-Id", b"Cookie", b"Upgrade-Insecure-Requests", b"Date"]),
+    value=st.binary(max_size=200),
+)
+def test_llhttp_has_no_say_in_what_it_is_spared(name: bytes, value: bytes) -> None:
+    """Behind a name that means nothing to framing it takes all visible ASCII, in requests and in answers."""
+    visible = bytes(0x20 + byte % 0x5F for byte in value)
+
+    for kind, start in (
+        (httptools.HttpRequestParser, b"GET / HTTP/1.1\r\nHost: h\r\n"),
+        (httptools.HttpResponseParser, b"HTTP/1.1 200 OK\r\n"),
+    ):
+        heads.second_opinion(kind, start + name + b":" + visible + b"\r\n\r\n", [], {}, None)
+
+
+def test_a_new_value_behind_a_known_name_is_read_as_strictly_as_ever() -> None:
+    """What is not visible ASCII goes to both parties, what breaks a rule is refused, known name or not."""
+    parse(b"Host: me", b"X-Id: 1")
+
+    assert b"X-Id" in heads._names
+    assert (b"X-Id", b"2") in parse(b"Host: me", b"X-Id: 2").headers
+    for broken in (b"X-Id: a\0b", b"X-Id : 3", b"X-Id: a\x7fb", b"X-Id: a\rb"):
+        with pytest.raises(Refused):
+            parse(b"Host: me", broken)
+    parse(b"Host: me", b"Content-Length: 1")
+    assert not heads._names & {b"Host", b"Content-Length"}
+
+
+def test_the_memo_of_names_is_bounded() -> None:
+    """New names without end do not grow it without end, and long ones are not kept."""
+    for number in range(heads._KNOWN_MAX + 10):
+        parse(b"Host: me", b"X-%d: 1" % number)
+    parse(b"Host: me", b"Y" * 65 + b": 1")
+
+    assert len(heads._names) <= heads._KNOWN_MAX
+    assert b"Y" * 65 not in heads._names
