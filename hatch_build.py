@@ -41,6 +41,7 @@ class SidecarBuild(BuildHookInterface[Any]):
             path.relative_to(root).as_posix()
             for pattern in self.config["compiled"]
             for path in root.glob(pattern)
+            if path.relative_to(root).as_posix() not in self.config["interpreted"]
         )
         built = Path(tempfile.mkdtemp(prefix="sidecar-compiled-"))
         for path in _compiled(root, names, built).rglob("*.so"):
