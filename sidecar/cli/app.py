@@ -54,9 +54,9 @@ def run(
         from sidecar.cli.run import run_sidecar  # noqa: PLC0415 - see the module's docstring
 
         given = {**flags, "log_format": "json"} if json else flags
-        return run_sidecar(given, config, single_process=single_process)
+        return run_sidecar(given, config, single_process=single_process, as_json=json)
 
-    sys.exit(guarded(body))
+    sys.exit(guarded(body, as_json=json))
 
 
 @app.command()

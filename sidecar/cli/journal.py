@@ -27,6 +27,11 @@ def look(what: str, place: Place, *, as_json: bool) -> int:
             f"there is no data directory at {data_dir}; name it with --data-dir or SIDECAR_DATA_DIR",
             CONFIGURATION,
         )
+    if not (data_dir / "journal").is_dir():
+        raise CommandFailed(
+            f"there is no journal in {data_dir}; no sidecar ran there yet, or --data-dir names another place",
+            CONFIGURATION,
+        )
     if what == "inspect":
         return _show(audit.inspect(data_dir), as_json=as_json, read=False)
     progress = _progress(settings, data_dir)

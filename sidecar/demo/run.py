@@ -89,6 +89,7 @@ async def run_demo(
                 ends = Ends.of(parts.dispatcher, parts.provider)
         except SidecarFailedError as error:
             console.print(str(error), style="red", markup=False, soft_wrap=True)
+            told(None, None, [str(error)])
             return 1
         problems = summarize(console, reading, stored, ends, code)
         told(reading, stored, problems)

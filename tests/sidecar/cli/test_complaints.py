@@ -219,6 +219,16 @@ FAILING: dict[str, tuple[str, ...]] = {
     "no directory to write": ("export", "-o", "{tmp}/none/x.csv", "--data-dir", "{tmp}/none"),
     "a migration of nothing": ("migrate", "--window-ms", "3"),
     "no provider": ("check",),
+    "no start": ("run",),
+    "no data directory to start with": (
+        "run",
+        "--provider-url",
+        "http://127.0.0.1:9",
+        "--data-dir",
+        "/proc/x",
+    ),
+    "no journal there": ("journal", "verify", "--data-dir", "{tmp}"),
+    "a demo that cannot listen": ("demo", "--duration", "1", "--admin-listen", "nonsense"),
 }
 
 
