@@ -93,8 +93,8 @@ class Run:
         if decisions:
             self._evaluating.add_decisions(decisions)
         for task in self.tasks:
-            if task.late_from is not None:
-                self._evaluating.drop_checkpoints(task.instance_id, task.late_from)
+            if (stale_from := task.stale_from) is not None:
+                self._evaluating.drop_checkpoints(task.instance_id, stale_from)
         checkpoints = [
             Checkpoint(
                 task.instance_id, state.at, False, task.seq, task.actions, self._setting.id, to_text(state)

@@ -71,6 +71,18 @@ class Task:
         """The first instant whose decisions this evaluation may add or change."""
         return self.held.state.at + 1 if self.late_from is None else self.late_from
 
+    @property
+    def stale_from(self) -> Millis | None:
+        """From when on a checkpoint may lack a fact: of this evaluation, or of one to come. None: nowhere.
+
+        Checkpoints of a setting never lie behind its own last step, so a fact that is late for them is late
+        for its state too. Those of another setting may: they end where this one's steps end.
+        """
+        if not self.switched:
+            return self.late_from
+        behind = self.state.at + 1
+        return behind if self.new_from is None else min(behind, self.new_from)
+
     def move(self) -> Move:
         """Give the fold's way to go."""
         move = self.start.move(self.instance_id, self.until, seq_max=self.seq, actions_max=self.actions)
@@ -107,13 +119,14 @@ def begin(
 
 def aim(evaluating: Evaluating, task: Task, action: OperatorAction | None, setting: Setting) -> None:
     """Find out where to resume, and whether the new facts are all that enters."""
-    if task.saved is not None and task.saved.setting != setting.id:
-        task.switched = True
-        task.start = start_before(evaluating, task.instance_id, TIME_MAX, setting)
-        task.kept = ()
-        return
     dates = [fact.occurred_at for fact in task.new] + ([] if action is None else [action.at])
     task.new_from = min(dates, default=None)
+    if task.saved is not None and task.saved.setting != setting.id:
+        task.switched = True
+        before = TIME_MAX if task.new_from is None else task.new_from
+        task.start = start_before(evaluating, task.instance_id, before, setting)
+        task.kept = ()
+        return
     if task.new_from is not None and task.new_from <= task.held.state.at:
         _go_back(evaluating, task, task.new_from, setting)
     waiting = task.held.future_at is not None and task.held.future_at <= task.until
