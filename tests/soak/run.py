@@ -17,6 +17,9 @@ from tests.soak.traffic import INSTANCES, Book, Callers
 from tests.soak.watching import Growth, Sample, growths, look
 
 SETTLED_SECONDS: Final = 120.0
+CAUGHT_UP_SECONDS: Final = 60.0
+"""Callers rest so long at most, shorter than a connection may idle: endurance is tried here,
+not throughput, and a recorder that is behind hides in its journal what it would hold."""
 
 
 class Plan(NamedTuple):
@@ -71,7 +74,7 @@ class Soak:
             "dispatcher_url": f"http://{await self.dispatcher.start()}",
         }
         self.sidecar = await self._started()
-        callers = Callers(
+        self.callers = callers = Callers(
             lambda: self.sidecar.listeners, self.book, connections=self.plan.connections, seed=self.plan.seed
         )
         try:
@@ -79,7 +82,7 @@ class Soak:
             while (passed := time.monotonic() - began) < self.plan.seconds:
                 await self._cycle(restarts=self.plan.restarts and passed >= self.plan.seconds / 2)
             await callers.stop()
-            await asyncio.to_thread(self._settle)
+            await asyncio.to_thread(self._settle, SETTLED_SECONDS)
             checks = await asyncio.to_thread(self._checks)
             status = await asyncio.to_thread(self.sidecar.stop, 60)
             return [*checks, Check("the sidecar ends cleanly", status == 0, f"exit {status}")]
@@ -117,7 +120,9 @@ class Soak:
 
     async def _calm(self) -> None:
         await asyncio.sleep(self.plan.phase_seconds)
-        self.samples += await asyncio.to_thread(look, self.sidecar)
+        async with self.callers.resting():
+            await asyncio.to_thread(self._settle, CAUGHT_UP_SECONDS)
+            self.samples += await asyncio.to_thread(look, self.sidecar)
 
     async def _mood(self, mood: str) -> None:
         self.gateway.mood = mood
@@ -153,8 +158,8 @@ class Soak:
     async def _started(self) -> Sidecar:
         return await asyncio.to_thread(lambda: Sidecar(self.folder / "data", **self.settings).ready())
 
-    def _settle(self) -> None:
-        until = time.monotonic() + SETTLED_SECONDS
+    def _settle(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             if self.sidecar.metrics().get("reputation_signals_pending") == 0 and balanced(self.sidecar):
                 return
@@ -194,6 +199,7 @@ class Soak:
 def _told(one: Growth) -> str:
     slope = one.rss_mib / one.hours if one.hours else 0.0
     return (
-        f"{one.rss_mib:+.1f} MiB in {one.hours * 60:.1f} min ({slope:+.1f} MiB/h), "
+        f"{one.rss_mib:+.1f} MiB in {one.hours * 60:.1f} min ({slope:+.1f} MiB/h, "
+        f"{one.late_slope:+.1f} in the second half), "
         f"peak {one.peak_mib:.0f} MiB, {one.handles:+d} file handles"
     )

@@ -6,7 +6,8 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import h11
@@ -54,6 +55,8 @@ class Callers:
         self._targets = targets
         self._book = book
         self._running = True
+        self._working = asyncio.Event()
+        self._working.set()
         self._callbacks = itertools.count()
         self._tasks = [
             spawn(self._work(random.Random(seed + n), n % 3 == 2), name=f"caller {n}")
@@ -63,7 +66,17 @@ class Callers:
     async def stop(self) -> None:
         """Let exchanges in flight finish."""
         self._running = False
+        self._working.set()
         await asyncio.gather(*self._tasks)
+
+    @asynccontextmanager
+    async def resting(self) -> AsyncIterator[None]:
+        """Send nothing meanwhile; connections stay open."""
+        self._working.clear()
+        try:
+            yield
+        finally:
+            self._working.set()
 
     async def _work(self, dice: random.Random, calls_back: bool) -> None:
         route = "webhook" if calls_back else "dispatch"
@@ -103,6 +116,7 @@ class Callers:
                 return
             peer.start_next_cycle()
             await asyncio.sleep(dice.random() * 0.02)
+            await self._working.wait()
 
     def _note(self, route: str, instance: str, head: h11.Response, body: bytes) -> None:
         status = str(head.status_code)

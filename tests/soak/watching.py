@@ -1,6 +1,7 @@
 """What is watched over time: memory and file handles by process, and whether they grow."""
 
 import time
+from statistics import linear_regression
 from typing import Final, NamedTuple
 
 import psutil
@@ -33,13 +34,18 @@ class Sample(NamedTuple):
 
 
 class Growth(NamedTuple):
-    """How one process changed from its first look to its last."""
+    """How one process changed from its first look to its last.
+
+    Attributes:
+        late_slope: MiB an hour over the looks of the second half, when bounded memories are full.
+    """
 
     role: str
     hours: float
     rss_mib: float
     handles: int
     peak_mib: float
+    late_slope: float
 
     @property
     def flat(self) -> bool:
@@ -76,6 +82,14 @@ def growths(samples: list[Sample]) -> list[Growth]:
                 (last.rss_bytes - first.rss_bytes) / MIB,
                 last.handles - first.handles,
                 max(one.rss_bytes for one in looks) / MIB,
+                _slope(looks[len(looks) // 2 :]),
             )
         )
     return found
+
+
+def _slope(looks: list[Sample]) -> float:
+    if len(looks) < 2:
+        return 0.0
+    line = linear_regression([one.at / 3600 for one in looks], [one.rss_bytes / MIB for one in looks])
+    return line.slope
