@@ -8,6 +8,7 @@ is told by a connection that was accepted and not made within the time for a han
 import ssl
 from collections import Counter
 from enum import StrEnum
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 PENDING_MAX: Final = 4096
@@ -119,7 +120,7 @@ class Handshakes:
             self._forget(late)
 
     def _forget(self, count: int) -> None:
-        for connection in list(self._pending)[:count]:
+        for connection in list(islice(self._pending, count)):
             del self._pending[connection]
         self._expired += count
         more = self._expired - self._named - self._unfinished

@@ -221,7 +221,8 @@ def second_opinion(
     """Let llhttp read a head that we found good, and remember its lines.
 
     A head is spared this when llhttp has already accepted each of its lines: what it sees in their
-    combination is less than what we check (framing, versions).
+    combination is less than what we check (framing, versions). But for a 101, which it refuses without
+    Connection and Upgrade: that one it is always asked about.
 
     Raises:
         Refused: it does not find it good, or not complete.

@@ -87,7 +87,7 @@ def parse_response(head: bytes, *, method: bytes, to_http10: bool, limits: Limit
     """
     lines, headers, special, fresh = read_head(head, limits)
     start = _starts.get(lines[0])
-    known = start is not None and not fresh
+    known = start is not None and start.status != 101 and not fresh  # 101: see `second_opinion`
     if start is None:
         start = _read_start(lines[0])
     response = ResponseHead(start, headers)

@@ -4,6 +4,7 @@ import pytest
 
 from sidecar.wire import Limits
 from sidecar.wire.body import CHUNKED, UNTIL_CLOSE
+from sidecar.wire.refusal import Refused
 from sidecar.wire.response_head import ResponseHead, parse_response
 
 
@@ -64,6 +65,16 @@ def test_the_protocol_switched_to_is_passed_on(status: int, kept: list[bytes], u
 
     assert lines_of(response)[1:] == kept
     assert response.upgrade == upgrade
+
+
+@pytest.mark.parametrize("fields", [[], [b"Connection: upgrade"], [b"Connection: upgrade", b"Upgrade:"]])
+def test_a_switch_to_nothing_is_refused_whatever_came_before(fields: list[bytes]) -> None:
+    """Each of its lines was accepted in another answer, which must not add up to a tunnel."""
+    parse(b"Upgrade:", b"Connection: upgrade")
+    parse(b"Upgrade: x", b"Connection: upgrade", start=b"HTTP/1.1 101 Known")
+
+    with pytest.raises(Refused):
+        parse(*fields, start=b"HTTP/1.1 101 Known")
 
 
 @pytest.mark.parametrize(
