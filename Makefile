@@ -8,7 +8,9 @@ ARGS ?=
 SECONDS ?= 60
 EXAMPLES ?= 100
 COMPILED_TESTS ?= tests/packaging/test_compiled.py tests/sidecar/wire tests/sidecar/test_observer.py tests/sidecar/journal/test_writer.py \
-  tests/sidecar/journal/test_layout.py tests/sidecar/journal/test_recovery.py tests/domain/test_ingest_signal.py tests/domain/test_redaction.py
+  tests/sidecar/journal/test_layout.py tests/sidecar/journal/test_recovery.py tests/domain/test_ingest_signal.py tests/domain/test_redaction.py \
+  tests/sidecar/observation tests/sidecar/providers/test_chat.py tests/sidecar/providers/test_routes.py tests/sidecar/providers/test_fixtures.py \
+  tests/sidecar/test_trace.py
 # The tests start hundreds of processes: each reads what the first one compiled, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE :=
 
