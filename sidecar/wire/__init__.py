@@ -24,6 +24,7 @@
     route           listener, direction, upstream, TLS
     counters        what is counted
     forwarder       a route's listener, its sweep, drain and abort
+    doorway         where callers of a TLS listener shake hands
 
 Rules: RFC 9110 and RFC 9112, cited by section in the code. Framing is sans-I/O: bytes in, values out. What is
 ambiguous is refused, never guessed. A request is sent once, never again.

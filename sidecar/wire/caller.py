@@ -20,6 +20,7 @@ bytes is kept.
 import asyncio
 import math
 import socket
+import ssl
 import struct
 from typing import TYPE_CHECKING, Final
 
@@ -106,9 +107,11 @@ class CallerConnection(Connection):
             return False
         return self.user.caller_eof() and self.forwarder.route.tls is None
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause changes nothing here
+    def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection out; what is in flight goes on without it."""
         self.lost = True
+        if isinstance(exc, ssl.SSLError):
+            self.forwarder.tls_broke(exc)
         if self.mode != CLOSED:
             self.mode = CLOSED
             self.forwarder.caller_closed(self)

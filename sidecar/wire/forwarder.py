@@ -3,13 +3,15 @@
 import asyncio
 import math
 import socket
+import ssl
 from typing import Final
 
 from sidecar.clock import monotonic_ns
 from sidecar.exchange import Observer
 from sidecar.wire.caller import CallerConnection
 from sidecar.wire.counters import Counters
-from sidecar.wire.handshakes import Handshakes
+from sidecar.wire.doorway import Doorway
+from sidecar.wire.handshakes import Handshake, handshake_of
 from sidecar.wire.limits import Limits
 from sidecar.wire.memo import AnswerHeads, RequestHeads
 from sidecar.wire.observing import GuardedObserver
@@ -47,31 +49,25 @@ class Forwarder:
         self._now = self.loop.time()
         self.idle_at = self.after(limits.idle_seconds)
         self.orphans: set[Relay] = set()
-        self.handshakes = Handshakes(route.tls, self.side.handshakes) if route.tls is not None else None
+        self._doors: list[Doorway] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self._drain_idle_at = math.inf
         self._quiet = asyncio.Event()
 
-    async def serve(self, sock: socket.socket) -> asyncio.Server:
+    async def serve(self, sock: socket.socket) -> None:
         """Accept on a bound socket until drained or aborted; may be called for several."""
-        server = await self.loop.create_server(
-            self._accepted,
-            sock=sock,
-            ssl=self.route.tls,
-            backlog=_BACKLOG,
-            ssl_handshake_timeout=self.limits.head_seconds if self.route.tls is not None else None,
-        )
-        self._servers.append(server)
+        tls = self.route.tls
+        if tls is None:
+            server = await self.loop.create_server(
+                lambda: CallerConnection(self), sock=sock, backlog=_BACKLOG
+            )
+            self._servers.append(server)
+        else:
+            sock.setblocking(False)
+            sock.listen(_BACKLOG)
+            self._doors.append(Doorway(self, sock, tls))
         if self._sweeping is None:
             self._sweep()
-        return server
-
-    def _accepted(self) -> CallerConnection:
-        """Make the protocol of a connection, which is made only once its handshake is done."""
-        caller = CallerConnection(self)
-        if self.handshakes is not None:
-            self.handshakes.begun(caller, self.after(self.limits.head_seconds))
-        return caller
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let exchanges in flight finish, then cut what is left.
@@ -98,6 +94,8 @@ class Forwarder:
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
+        for door in self._doors:
+            door.abort()
         for caller in tuple(self._callers):
             if caller.user is not None:
                 caller.user.shut()
@@ -112,6 +110,8 @@ class Forwarder:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for door in self._doors:
+            door.close()
 
     # -- what connections and relays tell ----------------------------------------------------------------
 
@@ -121,17 +121,38 @@ class Forwarder:
 
     def caller_opened(self, caller: CallerConnection) -> bool:
         """Count a connection in; false if there are so many that it must be cut at once."""
-        if self.handshakes is not None:
-            self.handshakes.made(caller)
-        limits = self.limits
-        count = self.counters.open_connections()
-        if count >= limits.connections_max + limits.overflow_max:
-            self.side.refusals[Reason.CONNECTIONS] += 1
+        own = self.route.tls is not None  # it counts since its handshake began
+        count = self.counters.open_connections() - own
+        if not self._has_room(count):
             return False
-        caller.over = count >= limits.connections_max
+        caller.over = count >= self.limits.connections_max
         self._callers.add(caller)
         self.side.open_connections += 1
         return True
+
+    def door_opened(self) -> bool:
+        """Count a connection in that begins its handshake; false if it must be cut at once."""
+        if not self._has_room(self.counters.open_connections()):
+            return False
+        self.side.open_connections += 1
+        return True
+
+    def door_closed(self) -> None:
+        """Count it out: it is a caller's connection from now on, or none."""
+        self.side.open_connections -= 1
+        if self.draining:
+            self._check_quiet()
+
+    def tls_broke(self, error: ssl.SSLError) -> None:
+        """Count a caller that refuses our certificate, which TLS 1.3 says behind our end of the handshake."""
+        if handshake_of(error) is Handshake.REFUSED:
+            self.side.handshakes[Handshake.REFUSED] += 1
+
+    def _has_room(self, count: int) -> bool:
+        if count < self.limits.connections_max + self.limits.overflow_max:
+            return True
+        self.side.refusals[Reason.CONNECTIONS] += 1
+        return False
 
     def caller_closed(self, caller: CallerConnection) -> None:
         """Count a connection out."""
@@ -165,10 +186,8 @@ class Forwarder:
             if orphan.deadline <= now:
                 orphan.expire()
         self.pool.sweep(monotonic_ns())
-        if self.handshakes is not None:
-            self.handshakes.sweep(now)
         self._sweeping = self.loop.call_later(self.limits.sweep_seconds, self._sweep)
 
     def _check_quiet(self) -> None:
-        if not self._callers and not self.orphans:
+        if not self._callers and not self.orphans and not any(door.shaking for door in self._doors):
             self._quiet.set()

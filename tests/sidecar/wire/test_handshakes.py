@@ -3,15 +3,16 @@
 import asyncio
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import trustme
 
 from sidecar.wire import Limits
-from sidecar.wire.handshakes import PENDING_MAX, Handshake, Handshakes
+from sidecar.wire.handshakes import Handshake
+from sidecar.wire.refusal import Reason
 from tests.sidecar.wire.desk import OK
 from tests.sidecar.wire.peers import Wire, always, origin, read_answer, run, until, wire
 
@@ -111,32 +112,56 @@ def test_a_failed_handshake_counts_once_under_its_reason(
     run(whole())
 
 
-def test_what_waits_is_bounded_and_what_is_forgotten_is_counted() -> None:
-    """A flood of connections that say nothing costs no more than the bound; none of them is uncounted."""
-    counts: Counter[Handshake] = Counter()
-    watch = Handshakes(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), counts)
+def test_handshakes_are_bounded_as_connections_are() -> None:
+    """Whoever connects and says nothing counts from the start; beyond the bound it is cut and counted."""
 
-    for _ in range(PENDING_MAX):
-        watch.begun(object(), 1.0)
-    assert counts == {}
-    watch.begun(object(), 1.0)
-    assert counts == {Handshake.UNFINISHED: 1}
-    watch.sweep(0.5)
-    assert counts == {Handshake.UNFINISHED: 1}
-    watch.sweep(1.0)
+    async def whole() -> None:
+        ends = Ends()
+        limits = replace(QUICK, connections_max=1, overflow_max=2, head_seconds=1.0)
+        async with origin(always(OK)) as told, wire(told.port, tls=ends.server, limits=limits) as sut:
+            opened = [await sut.connect() for _ in range(20)]
+            await until(lambda: sut.side.refusals[Reason.CONNECTIONS] == 17)
+            assert sut.side.open_connections == 3
 
-    assert counts == {Handshake.UNFINISHED: PENDING_MAX + 1}
+            await until(lambda: sut.side.open_connections == 0)
+            assert sut.side.handshakes == {Handshake.UNFINISHED: 3}
+            await good(sut, ends)
+            for _, writer in opened:
+                writer.close()
+
+    run(whole())
 
 
-def test_two_listeners_of_one_direction_do_not_take_each_others_failures() -> None:
-    """They count into one counter, each by its own connections."""
-    counts: Counter[Handshake] = Counter()
-    first, second = (Handshakes(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), counts) for _ in range(2))
+def test_a_request_right_behind_the_handshake_is_read() -> None:
+    """A caller that sends its request in one piece with the end of its handshake is answered."""
 
-    first.begun("a", 1.0)
-    second.begun("b", 1.0)
-    first.failed(Handshake.NO_TLS)
-    first.sweep(1.0)
-    second.sweep(1.0)
+    async def whole() -> None:
+        ends = Ends()
+        async with origin(always(OK)) as told, wire(told.port, tls=ends.server, limits=QUICK) as sut:
+            for _ in range(20):
+                await asyncio.to_thread(in_one_piece, sut.port, ends.client)
 
-    assert counts == {Handshake.NO_TLS: 1, Handshake.UNFINISHED: 1}
+    run(whole())
+
+
+def in_one_piece(port: int, context: ssl.SSLContext) -> None:
+    """Shake hands by hand; the last flight waits for the request, and both go out together."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    caller = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", port), 5) as raw:
+        while True:
+            try:
+                caller.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                raw.sendall(outgoing.read())
+                incoming.write(raw.recv(65_536))
+        caller.write(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        raw.sendall(outgoing.read())
+        answer = b""
+        while b"ok" not in answer:
+            try:
+                answer += caller.read()
+            except ssl.SSLWantReadError:
+                incoming.write(raw.recv(65_536))
+    assert answer.startswith(b"HTTP/1.1 200 ")
