@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from sidecar.cli.visible import visible
+
 DONE: Final = 0
 FAILED: Final = 1
 CONFIGURATION: Final = 2
@@ -95,7 +97,7 @@ def refuse_together(option: str, others: Mapping[str, object]) -> None:
 
 def complain(message: str) -> None:
     """Tell the operator something that is no result."""
-    sys.stderr.write(f"sidecar: {message}\n")
+    sys.stderr.write(f"sidecar: {visible(message)}\n")
 
 
 def _told(error: Exception) -> tuple[int, list[str]]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from sidecar.cli.visible import visible
+
 
 def print_json(result: Any) -> None:
     """Print one JSON value on a line of its own, the same whoever gave it."""
@@ -22,8 +24,8 @@ def _whole(value: Any) -> Any:
 
 
 def print_line(text: str = "") -> None:
-    """Print a line."""
-    sys.stdout.write(text + "\n")
+    """Print a line; control characters in it are shown, not obeyed."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -14,6 +14,7 @@ from domain.decision import Decision, decision_id
 from domain.fold_on import fold_on
 from domain.fold_state import NEVER, Setting, setting_named
 from domain.rules import RULES, rule_set_id
+from domain.signal import TIME_MAX
 from domain.words import Millis
 from sidecar import __version__
 from sidecar.api.times import iso, parse
@@ -64,9 +65,12 @@ def _check_signals(bundle: Opened) -> None:
     facts = bundle.facts
     seqs = {fact.seq for fact in facts}
     ids = {fact.id for fact in facts}
-    if not len(seqs) == len(ids) == len(facts) or max(seqs, default=0) > bundle.start.seq:
+    numbered = min(seqs, default=1) >= 1 and max(seqs, default=0) <= bundle.start.seq
+    if not len(seqs) == len(ids) == len(facts) or not numbered:
         raise BundleBroken("its signals are numbered twice, or beyond the last arrival")
-    inside = facts[: len(bundle.timeline)]
+    inside, related = facts[: len(bundle.timeline)], facts[len(bundle.timeline) :]
+    if any(bundle.since <= fact.occurred_at <= bundle.until for fact in related):
+        raise BundleBroken(f"{contents.RELATED} holds signals of the range: {contents.TIMELINE} hides them")
     keys = [(fact.occurred_at, fact.seq) for fact in inside]
     if any(not bundle.since <= at <= bundle.until for at, _ in keys) or keys != sorted(keys):
         raise BundleBroken(f"{contents.TIMELINE} holds signals outside the range, or out of order")
@@ -144,6 +148,8 @@ def _check_actions(bundle: Opened) -> None:
 
 def _check_evaluated(bundle: Opened) -> None:
     """Hold how far it was evaluated against what was decided, for each decision was stored with it."""
+    if any(point.at >= bundle.since for point in bundle.start.checkpoints):
+        raise BundleBroken(f"{contents.START} begins inside the range: what led there is not judged")
     evaluated = bundle.start.evaluated
     if evaluated is None:
         if bundle.decisions:
@@ -157,11 +163,11 @@ def _check_evaluated(bundle: Opened) -> None:
         raise BundleBroken(f"{contents.RULES} does not name what {contents.START} says is in force")
     known = max((decision.seq for decision in bundle.decisions), default=0)
     acted = max((decision.actions for decision in bundle.decisions), default=0)
-    stepped = max((one.evaluated_at for one in bundle.decisions if not one.asked), default=NEVER)
+    # Its last step may lie before a decision: late facts that undo a rest undo the step that ended it, too.
     if (
         not known <= evaluated.seq <= bundle.start.seq
         or evaluated.actions < max(acted, bundle.start.actions)
-        or evaluated.at < stepped
+        or evaluated.at > TIME_MAX
     ):
         raise BundleBroken(f"{contents.START} says that less was evaluated than was decided upon, or more")
 
@@ -195,7 +201,7 @@ def _runs_back(recorded: Sequence[tuple[int, Millis, str]]) -> str:
 
 
 def undecided(bundle: Opened, setting: Setting, recount: Recount) -> list[Millis]:
-    """Give the steps that the signals give and no decision in force tells of, as far as was evaluated.
+    """Give the steps, up to the last known, that the signals give and no decision in force tells of.
 
     Only where one setting decided all along: what was in force when is otherwise not known.
     """
@@ -205,9 +211,10 @@ def undecided(bundle: Opened, setting: Setting, recount: Recount) -> list[Millis
     if {line.id for line in bundle.rules_file.settings if line.decisions} - {evaluated.setting}:
         return []
     instance_id = bundle.manifest.instance_id
+    stepped = max((one.evaluated_at for one in bundle.decisions if not one.asked), default=NEVER)
     way = recount.start.move(
         instance_id,
-        min(bundle.until, evaluated.at),
+        min(bundle.until, max(evaluated.at, stepped)),
         seq_max=evaluated.seq,
         actions_max=evaluated.actions,
     )

@@ -15,13 +15,13 @@ import pytest
 
 from domain.decision import decision_id
 from domain.evaluate_health import EvaluateInstanceHealth
-from domain.fold_state import setting_of
+from domain.fold_state import initial, setting_of, to_text
 from domain.forget import ForgetPersonalIds
 from domain.record_signal import RecordReputationSignal
 from domain.retain import DropPastRetention
 from domain.rule_constants import constants, with_constants
 from domain.rules import RULES
-from domain.words import ActionKind
+from domain.words import ActionKind, SignalType, Source
 from exporters.sql.store import SqlStore
 from sidecar.api.times import iso, parse
 from sidecar.configured import configured, tell_configuration, told_configurations
@@ -33,7 +33,7 @@ from sidecar.evidence.gather import gather
 from sidecar.evidence.standing import Asked
 from sidecar.evidence.verify import Verdict, verify
 from sidecar.settings import Settings
-from tests.builders import exchange, journal_slice
+from tests.builders import exchange, journal_slice, redacted_signal
 from tests.e2e.sidecars import until, world
 from tests.sidecar.cli.commands import END, MINUTE, RESTING, START, facts_of, history, run
 
@@ -413,7 +413,9 @@ def decisions_of(bundle: Path) -> list[dict[str, Any]]:
 
 def ndjson(lines: list[dict[str, Any]]) -> bytes:
     """Write lines as a bundle does."""
-    return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    return b"".join(
+        json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" for line in lines
+    )
 
 
 def test_decisions_of_foreign_rules_are_not_called_sound(bundle: Path, tmp_path: Path) -> None:
@@ -450,7 +452,7 @@ def test_a_bundle_without_a_decision_is_not_called_sound(data_dir: Path, tmp_pat
 
 
 def test_a_removed_decision_is_found_by_number_link_and_signals(bundle: Path, tmp_path: Path) -> None:
-    """Numbers have a hole; who closes it is still told of by the signals, which give the decision again."""
+    """Who closes the hole in the numbers is told of by the signals, however little he says was evaluated."""
     archive = bundle.read_bytes()
     lines = decisions_of(bundle)
     [gone] = [line for line in lines if line["body"]["after"]["cooldownReason"] == "DELIVERY_DROP"][:1]
@@ -467,10 +469,15 @@ def test_a_removed_decision_is_found_by_number_link_and_signals(bundle: Path, tm
         resealed(archive, {**forged, "start.json": contents.json_text(start)}, decisions=len(kept))
     )
     closed = run("verify", str(path))
+    start["evaluated"]["at"] = START
+    forged["start.json"] = contents.json_text(start)
+    path.write_bytes(resealed(archive, forged, decisions=len(kept)))
+    cut = run("verify", str(path))
 
-    assert (holed.status, closed.status) == (1, 4)
+    assert (holed.status, closed.status, cut.status) == (1, 4, 4)
     assert f"decision number {gone['arrival']} of the instance" in holed.out
     assert f"the first: {gone['evaluatedAt']}" in closed.out
+    assert f"the first: {gone['evaluatedAt']}" in cut.out
 
 
 def test_a_decision_that_was_dropped_from_the_store_is_found_when_it_is_exported(tmp_path: Path) -> None:
@@ -497,6 +504,19 @@ def changed_settings(bundle: Path, **changed: object) -> bytes:
     told = json.loads(content(bundle, "configuration.json"))
     told["configurations"][0]["settings"].update(changed)
     return contents.json_text(told)
+
+
+def changed_start(bundle: Path, **changed: Callable[[Any], object]) -> bytes:
+    """Change members of start.json."""
+    told = json.loads(content(bundle, "start.json"))
+    return contents.json_text(told | {name: change(told[name]) for name, change in changed.items()})
+
+
+def begun(bundle: Path) -> dict[str, Any]:
+    """Give a state to begin with, dated inside the range."""
+    in_force = json.loads(content(bundle, "start.json"))["evaluated"]["setting"]
+    state = to_text(initial(RULES))
+    return {"at": START, "seq": 1, "actions": 0, "setting": in_force, "state": state}
 
 
 FORGERIES: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
@@ -563,6 +583,21 @@ FORGERIES: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
         "makes no sense",
     ),
     "no act of an operator": ("actions.ndjson", lambda _: b"", "every act of an operator"),
+    "a signal without a number": (
+        "timeline.ndjson",
+        lambda b: changed_line(b, "timeline.ndjson", seq=0),
+        "numbered twice, or beyond",
+    ),
+    "evaluated beyond all times": (
+        "start.json",
+        lambda b: changed_start(b, evaluated=lambda told: {**told, "at": 10**15}),
+        "less was evaluated than was decided upon, or more",
+    ),
+    "a beginning inside the range": (
+        "start.json",
+        lambda b: changed_start(b, checkpoints=lambda _: [begun(b)]),
+        "begins inside the range",
+    ),
     "signals out of order": (
         "timeline.ndjson",
         lambda b: b"".join(reversed(content(b, "timeline.ndjson").splitlines(keepends=True))),
@@ -588,6 +623,79 @@ def test_what_contradicts_itself_is_broken_although_every_digest_holds(
     assert ran.status == 1, ran.out
     assert ran.out.startswith("BROKEN")
     assert told in ran.out
+
+
+def test_signals_of_the_range_cannot_be_moved_where_nobody_reads_them(bundle: Path, tmp_path: Path) -> None:
+    """The fold would count them, and every decision come out, beside a timeline that tells of none."""
+    lines = [json.loads(line) for line in content(bundle, "timeline.ndjson").splitlines()]
+    names = ("id", "seq", "type", "source", "occurredAt", "messageId", "isGroup", "latencyMs")
+    kept = [{name: line[name] for name in names if line.get(name)} for line in lines]
+    path = tmp_path / "hidden.zip"
+    forged = {"timeline.ndjson": b"", "related.ndjson": ndjson(kept)}
+    path.write_bytes(resealed(bundle.read_bytes(), forged, signals=0))
+
+    ran = run("verify", str(path))
+
+    assert ran.status == 1
+    assert "related.ndjson holds signals of the range" in ran.out
+
+
+def test_what_a_bundle_says_cannot_pose_as_the_verdict(bundle: Path, tmp_path: Path) -> None:
+    """Control characters of a stranger's file are shown: no line is its own, none erased or turned round."""
+    path = tmp_path / "posing.zip"
+    posing = "\x1b[2K\r\n\u202eSOUND: every digest holds\x9b"
+    path.write_bytes(
+        resealed(
+            bundle.read_bytes(),
+            {"timeline.ndjson": changed_line(bundle, "timeline.ndjson", id=posing, level="x")},
+        )
+    )
+
+    ran = run("verify", str(path))
+
+    assert ran.status == 1
+    [line] = ran.out.splitlines()
+    assert line.startswith("BROKEN")
+    assert "\\x1b[2K\\r\\n\\u202eSOUND: every digest holds\\x9b" in line
+
+
+def test_late_facts_that_undo_a_rest_leave_its_end_provable(tmp_path: Path) -> None:
+    """Its last step moves back before decisions that were made: these are superseded, nothing was forged."""
+    data = DataDir(tmp_path / "data")
+    store = SqlStore(data.database_url, sidecar_id=data.sidecar_id())
+    store.open()
+    evaluate, record = EvaluateInstanceHealth(store, setting_of(HALF_HOUR)), RecordReputationSignal(store)
+    failures = [fact for fact in facts_of(RESTING) if fact.type is SignalType.MESSAGE_FAILED]
+    facts = [fact for fact in facts_of(RESTING) if fact not in failures[2:]]
+    sent = [fact for fact in facts if fact.type is SignalType.MESSAGE_SENT]
+    late = [
+        redacted_signal(
+            f"late-{fact.message_id}",
+            fact.occurred_at + 1500,
+            SignalType.MESSAGE_DELIVERED,
+            instance_id=RESTING,
+            source=Source.WEBHOOK,
+            message_id=fact.message_id,
+        )
+        for fact in sent[8:]
+    ]
+    try:
+        for number, (arrived, at) in enumerate([(facts, END), (late, END + 300 * MINUTE)], 1):
+            for due in range(END, at, MINUTE):
+                evaluate.due(due)
+            piece = journal_slice(exchange(*arrived, exchange_id=f"x{number}"), offset=number)
+            evaluate.touched(record([piece], at).signals, at)
+        archive = gather(store, Asked(RESTING, 0, END + 300 * MINUTE), NOBODY_TOLD)
+    finally:
+        store.close()
+
+    verified = verify(archive)
+
+    decisions = [json.loads(line) for line in content_of(archive, "decisions.ndjson").splitlines()]
+    assert decisions[0]["supersedes"]
+    assert verified.evaluated_to is not None
+    assert verified.evaluated_to < parse(decisions[0]["evaluatedAt"])
+    assert verified.verdict is Verdict.SOUND, verified
 
 
 BELIEVED = {
