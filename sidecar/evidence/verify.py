@@ -25,6 +25,8 @@ from sidecar.evidence.opened import ILL_FORMED, Opened, opened
 from sidecar.evidence.recount import Held, Recount
 
 UNDECIDED_SHOWN_MAX: Final = 5
+RECOUNTS_MAX: Final = 4
+"""Folds held at a time, one a setting: each holds all facts, and a stranger may name many settings."""
 
 
 class Verdict(StrEnum):
@@ -155,8 +157,10 @@ def _setting(bundle: Opened, decision: Decision) -> Setting | None:
 
 
 def _recount(bundle: Opened, recounts: dict[str, Recount], setting: Setting) -> Recount:
-    """Give the facts folded with a setting; folded once."""
+    """Give the facts folded with a setting; folded once, unless many settings take turns."""
     if setting.id not in recounts:
+        if len(recounts) >= RECOUNTS_MAX:
+            del recounts[next(iter(recounts))]
         held = Held(
             bundle.manifest.instance_id,
             bundle.facts,

@@ -1,5 +1,6 @@
 """`sidecar export --bundle` and `sidecar verify`: what was decided is proven by the file alone."""
 
+import gc
 import hashlib
 import io
 import json
@@ -30,8 +31,9 @@ from sidecar.evidence import contents
 from sidecar.evidence.archive import BundleBroken, Member, assemble, pack, stored, take_apart
 from sidecar.evidence.forms import ConfigurationFile
 from sidecar.evidence.gather import gather
+from sidecar.evidence.recount import Recount
 from sidecar.evidence.standing import Asked
-from sidecar.evidence.verify import Verdict, verify
+from sidecar.evidence.verify import RECOUNTS_MAX, Verdict, verify
 from sidecar.settings import Settings
 from tests.builders import exchange, journal_slice, redacted_signal
 from tests.e2e.sidecars import until, world
@@ -330,6 +332,30 @@ def test_decisions_of_several_windows_are_each_replayed_with_their_own(tmp_path:
     rules = json.loads(content_of(archive, "rules.json"))
     assert [one["windowMs"] for one in rules["settings"]] == [5 * MINUTE, HALF_HOUR]
     assert all(one["decisions"] for one in rules["settings"])
+
+
+def test_however_many_settings_decided_few_folds_are_held_at_a_time(tmp_path: Path) -> None:
+    """Each holds every fact in order; who names a thousand settings must not fill the auditor's memory."""
+    data = DataDir(history(tmp_path / "data", RESTING))
+    store = SqlStore(data.database_url, sidecar_id=data.sidecar_id())
+    store.open()
+    windows = RECOUNTS_MAX + 3
+    try:
+        for number in range(windows):
+            EvaluateInstanceHealth(store, setting_of((2 + number) * MINUTE)).acted(
+                RESTING, ActionKind.ENTER_COOLDOWN, END + number * MINUTE
+            )
+        archive = gather(store, Asked(RESTING, 0, END + windows * MINUTE), NOBODY_TOLD)
+    finally:
+        store.close()
+    held: list[int] = []
+
+    verified = verify(
+        archive, lambda *_: held.append(sum(isinstance(one, Recount) for one in gc.get_objects()))
+    )
+
+    assert verified.verdict is Verdict.SOUND, verified
+    assert max(held) == RECOUNTS_MAX
 
 
 def test_what_the_recorder_ran_with_is_told_by_its_own_record(tmp_path: Path) -> None:
