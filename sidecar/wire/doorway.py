@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _RETRY_SECONDS: Final = 0.1
 """Behind an accept that the system refused, for want of descriptors or memory."""
+_ACCEPTS_MAX: Final = 64
+"""Connections taken in one turn of the loop."""
 
 
 class Doorway:
@@ -29,7 +31,9 @@ class Doorway:
         self._listener = listener
         self._context = context
         self._shaking: set[asyncio.Task[None]] = set()
-        self._accepting = spawn(self._accept(), name="accept")
+        self._retry: asyncio.TimerHandle | None = None
+        self._open = True
+        self._listen()
 
     @property
     def shaking(self) -> int:
@@ -37,8 +41,13 @@ class Doorway:
         return len(self._shaking)
 
     def close(self) -> None:
-        """Accept no more; handshakes under way go on."""
-        self._accepting.cancel()
+        """Accept no more; what was accepted goes on. May be called again."""
+        if self._open:
+            self._open = False
+            if self._retry is not None:
+                self._retry.cancel()
+            self._forwarder.loop.remove_reader(self._listener)
+            self._listener.close()
 
     def abort(self) -> None:
         """End all of it now."""
@@ -46,23 +55,30 @@ class Doorway:
         for task in self._shaking:
             task.cancel()
 
-    async def _accept(self) -> None:
+    def _listen(self) -> None:
+        self._retry = None
+        self._forwarder.loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """Take what waits. No task awaits it, so a takeover can cut none between accept and handshake."""
         loop = self._forwarder.loop
-        try:
-            while True:
-                try:
-                    accepted, _ = await loop.sock_accept(self._listener)
-                except OSError:
-                    await asyncio.sleep(_RETRY_SECONDS)
-                    continue
-                if not self._forwarder.door_opened():
-                    accepted.close()
-                    continue
-                task = spawn(self._shake(accepted), name="handshake")
-                self._shaking.add(task)
-                task.add_done_callback(self._shaken)
-        finally:
-            self._listener.close()
+        for _ in range(_ACCEPTS_MAX):
+            try:
+                accepted, _peer = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                loop.call_exception_handler({"message": "a connection was not accepted", "exception": error})
+                loop.remove_reader(self._listener)
+                self._retry = loop.call_later(_RETRY_SECONDS, self._listen)
+                return
+            if not self._forwarder.door_opened():
+                accepted.close()
+                continue
+            accepted.setblocking(False)
+            task = spawn(self._shake(accepted), name="handshake")
+            self._shaking.add(task)
+            task.add_done_callback(self._shaken)
 
     async def _shake(self, accepted: socket.socket) -> None:
         forwarder = self._forwarder

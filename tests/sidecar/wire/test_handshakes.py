@@ -1,6 +1,8 @@
 """TLS handshakes of callers that come to nothing: each counted once, under its reason."""
 
 import asyncio
+import os
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
+from sidecar.tasks import spawn
 from sidecar.wire import Limits
 from sidecar.wire.handshakes import Handshake
 from sidecar.wire.refusal import Reason
@@ -139,29 +142,76 @@ def test_a_request_right_behind_the_handshake_is_read() -> None:
         ends = Ends()
         async with origin(always(OK)) as told, wire(told.port, tls=ends.server, limits=QUICK) as sut:
             for _ in range(20):
-                await asyncio.to_thread(in_one_piece, sut.port, ends.client)
+                with socket.create_connection(("127.0.0.1", sut.port), 5) as raw:
+                    await asyncio.to_thread(in_one_piece, raw, ends.client)
 
     run(whole())
 
 
-def in_one_piece(port: int, context: ssl.SSLContext) -> None:
+@pytest.mark.parametrize("turns", range(4))
+def test_a_drain_cuts_nobody_who_has_just_connected(turns: int) -> None:
+    """Whenever a takeover comes, a caller is served here or waits for the next sidecar on the socket."""
+
+    async def whole() -> None:
+        ends = Ends()
+        async with origin(always(OK)) as told, wire(told.port, tls=ends.server) as sut:
+            listener = sut.forwarder._doors[0]._listener.dup()  # as the supervisor keeps one
+            with listener, socket.create_connection(("127.0.0.1", sut.port), 5) as raw:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                drained = spawn(sut.forwarder.drain(5), name="drain")
+                await asyncio.sleep(0.05)
+
+                listener.setblocking(False)
+                try:
+                    listener.accept()[0].close()
+                except BlockingIOError:
+                    await asyncio.to_thread(in_one_piece, raw, ends.client)
+                await drained
+
+    run(whole())
+
+
+def test_an_accept_that_the_system_refuses_is_tried_again() -> None:
+    """Without a free descriptor a caller waits; once there is one it is taken."""
+
+    async def whole() -> None:
+        ends = Ends()
+        async with origin(always(OK)) as told, wire(told.port, tls=ends.server) as sut:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            with socket.create_connection(("127.0.0.1", sut.port), 5) as raw:
+                free = os.dup(raw.fileno())
+                os.close(free)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+                try:
+                    await asyncio.sleep(0.05)
+                    assert sut.side.open_connections == 0
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+                await until(lambda: sut.side.open_connections == 1)
+                await asyncio.to_thread(in_one_piece, raw, ends.client)
+
+    run(whole())
+
+
+def in_one_piece(raw: socket.socket, context: ssl.SSLContext) -> None:
     """Shake hands by hand; the last flight waits for the request, and both go out together."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     caller = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
-    with socket.create_connection(("127.0.0.1", port), 5) as raw:
-        while True:
-            try:
-                caller.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                raw.sendall(outgoing.read())
-                incoming.write(raw.recv(65_536))
-        caller.write(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        raw.sendall(outgoing.read())
-        answer = b""
-        while b"ok" not in answer:
-            try:
-                answer += caller.read()
-            except ssl.SSLWantReadError:
-                incoming.write(raw.recv(65_536))
+    while True:
+        try:
+            caller.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            raw.sendall(outgoing.read())
+            incoming.write(raw.recv(65_536))
+    caller.write(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    raw.sendall(outgoing.read())
+    answer = b""
+    while b"ok" not in answer:
+        try:
+            answer += caller.read()
+        except ssl.SSLWantReadError:
+            incoming.write(raw.recv(65_536))
     assert answer.startswith(b"HTTP/1.1 200 ")
