@@ -10,6 +10,7 @@ interpreter.
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -25,14 +26,24 @@ class SidecarBuild(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the commit, and the compiled modules to a wheel that is asked to have them."""
+        self._drafts: list[str] = []
         if version == "editable":
             return
         if revision := _revision(Path(self.root)):
-            told = Path(tempfile.mkdtemp(prefix="sidecar-revision-")) / "revision.txt"
+            told = self._draft() / "revision.txt"
             told.write_text(f"{revision}\n", "ascii")
             build_data["force_include"][str(told)] = REVISION
         if self.target_name == "wheel" and os.environ.get("SIDECAR_COMPILED") == "1":
             self._compile(build_data)
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+        """Leave nothing behind once all of it is in the archive."""
+        for draft in self._drafts:
+            shutil.rmtree(draft)
+
+    def _draft(self) -> Path:
+        self._drafts.append(tempfile.mkdtemp(prefix="sidecar-build-"))
+        return Path(self._drafts[-1])
 
     def _compile(self, build_data: dict[str, Any]) -> None:
         """Compile, and give the wheel the tag of this interpreter and platform."""
@@ -43,7 +54,7 @@ class SidecarBuild(BuildHookInterface[Any]):
             for path in root.glob(pattern)
             if path.relative_to(root).as_posix() not in self.config["interpreted"]
         )
-        built = Path(tempfile.mkdtemp(prefix="sidecar-compiled-"))
+        built = self._draft()
         for path in _compiled(root, names, built).rglob("*.so"):
             build_data["force_include"][str(path)] = path.relative_to(built / "lib").as_posix()
         build_data["pure_python"] = False
