@@ -117,7 +117,7 @@ class Relay(Downward):
         """The time for an answer, or for a release, is over."""
         self.deadline = math.inf
         if not self.ended:
-            self.fail(WireError.TIMEOUT)
+            self.fail(self.unreached or WireError.TIMEOUT)
         elif not self.released:
             self.forwarder.counters.late_releases += 1
             self.release()

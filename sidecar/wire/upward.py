@@ -33,14 +33,16 @@ class Upward(ABC):
         upstream: None before it is taken, and once it is gone or given back.
         deadline: loop time at which `expire` is called.
         whole: the request has arrived to its last byte.
+        unreached: why no upstream takes the request, whose rest is still read for what it tells.
         continued: the caller was told to send its body.
         ended: the observer was told.
         released: the last byte of the answer may go.
     """
 
     __slots__ = (
-        "_connecting", "_unsent", "caller", "continued", "deadline", "ended", "exchange", "forwarder",
-        "released", "request", "request_body", "request_copy", "upstream", "whole",
+        "_connecting", "_unread", "_unsent", "caller", "continued", "deadline", "ended", "exchange",
+        "forwarder", "released", "request", "request_body", "request_copy", "unreached", "upstream",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, caller: "CallerConnection", request: RequestHead, first_byte_ns: int) -> None:
@@ -55,6 +57,8 @@ class Upward(ABC):
         self.released = False
         self.request_body: BodyDecoder | None = None
         self.request_copy: BodyCopy | None = None
+        self.unreached: WireError | None = None
+        self._unread = forwarder.limits.linger_bytes_max
         self._unsent = b""
         self._connecting: asyncio.Task[None] | None = None
         self.exchange = Exchange(
@@ -120,16 +124,30 @@ class Upward(ABC):
             upstream = await self.forwarder.pool.connect()
         except ConnectFailed as failed:
             self._connecting = None
-            self.fail(failed.error)
+            self.give_up(failed.error)
             return
         self._connecting = None
         if upstream.lost:
-            self.fail(WireError.NETWORK_ERROR)
+            self.give_up(WireError.NETWORK_ERROR)
             return
         self._attach(upstream, self._unsent)
         self._unsent = b""
         if self.caller is not None and not self.whole and not upstream.blocked:
             self.caller.resume()
+
+    def give_up(self, error: WireError) -> None:
+        """Fail for want of an upstream, but read first what is still on its way of the request.
+
+        Most senders write head and body apart: failed between the two, a callback's facts would be lost.
+        Bounded as lingering is, in time and bytes; who waits to be told to send its body sends none.
+        """
+        if self.whole or self.caller is None or (self.request.expects and not self.continued):
+            self.fail(error)
+            return
+        self.unreached = error
+        self._unsent = b""
+        self.deadline = self.forwarder.after(self.forwarder.limits.linger_seconds)
+        self.caller.resume()
 
     def stop_connecting(self) -> None:
         """Give up the connection that is being made."""
@@ -156,6 +174,11 @@ class Upward(ABC):
             payload = self._take_payload(self.request_body, data)
         except Refused as refused:
             self.bad_request(refused.reason)
+            return
+        if self.unreached is not None:
+            self._unread -= len(data)
+            if self.whole or self._unread < 0:
+                self.fail(self.unreached)
             return
         if self.upstream is None:
             self._unsent += payload
